@@ -1,0 +1,47 @@
+# The commands of the README. Every target that needs Python makes .venv first.
+PYTHON ?= python3.11
+CORES ?= 2
+VENV := .venv
+SNAKEMAKE := $(VENV)/bin/snakemake --cores $(CORES)
+
+.PHONY: demo test lint fix dry unlock bench openkbp clean
+
+demo: $(VENV)/.installed  ## the whole workflow on the embedded synthetic cohort
+	$(SNAKEMAKE) --configfile workflow/config/demo.yaml
+	@echo "The report of this synthetic run: results/demo/report.html"
+
+test: $(VENV)/.installed  ## all tests
+	$(VENV)/bin/python -m pytest $(PYTEST)
+
+lint: $(VENV)/.installed  ## style, types, workflow
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/snakefmt --check Snakefile workflow/rules
+	$(VENV)/bin/snakemake --lint
+
+fix: $(VENV)/.installed  ## mend what a program can mend
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/snakefmt Snakefile workflow/rules
+
+dry: $(VENV)/.installed  ## what would run, and why
+	$(SNAKEMAKE) --dry-run --quiet rules
+
+unlock: $(VENV)/.installed  ## after a killed run
+	$(SNAKEMAKE) --unlock
+
+bench: $(VENV)/.installed  ## one optimiser step of preset paper at full scale: seconds, memory, weights
+	$(VENV)/bin/python benchmarks/full_step.py
+
+openkbp: $(VENV)/.installed  ## the real-CT run behind docs/openkbp.md
+	$(SNAKEMAKE) --configfile workflow/config/openkbp.yaml
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --requirement requirements.lock
+	$(VENV)/bin/pip install --quiet --no-deps --editable .
+	touch $@
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache

@@ -1,0 +1,120 @@
+"""globalmask: do global binary masks help a 3D U-Net when few labelled CTs exist?
+
+Contents page of the workflow. `snakemake --cores all` makes the report of `config.yaml`; a stage is a
+target of its own: check splits prepared masks models predictions scores tables figures report.
+"""
+
+from pathlib import Path
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+if not workflow.configfiles:
+
+    configfile: Path(workflow.basedir) / "config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/intake.smk"
+include: "workflow/rules/prepare.smk"
+include: "workflow/rules/masks.smk"
+include: "workflow/rules/learn.smk"
+include: "workflow/rules/evidence.smk"
+include: "workflow/rules/present.smk"
+
+
+localrules:
+    all,
+    check,
+    splits,
+    prepared,
+    masks,
+    models,
+    predictions,
+    scores,
+    tables,
+    figures,
+    report,
+
+
+rule all:
+    """Everything: every file of every stage is listed, so that a deleted one comes back."""
+    default_target: True
+    input:
+        CHECKED,
+        SPLITS,
+        PREPARED,
+        MASKS,
+        MODELS,
+        PREDICTIONS,
+        SCORES,
+        TABLES,
+        FIGURES,
+        SHEETS,
+        MASK_QUALITY,
+        REPORT,
+
+
+rule check:
+    """Look at every scan before any work."""
+    input:
+        CHECKED,
+
+
+rule splits:
+    """Roles, folds and nested subsets as tables."""
+    input:
+        SPLITS,
+
+
+rule prepared:
+    """Every case on the network's grid."""
+    input:
+        PREPARED,
+
+
+rule masks:
+    """Every global binary mask."""
+    input:
+        MASKS,
+
+
+rule models:
+    """Every trained network."""
+    input:
+        MODELS,
+
+
+rule predictions:
+    """Every predicted label map, on the prepared grid and on the CT's own."""
+    input:
+        PREDICTIONS,
+
+
+rule scores:
+    """One row a case and structure."""
+    input:
+        SCORES,
+
+
+rule tables:
+    """Tables 1 to 6 beside the published numbers."""
+    input:
+        TABLES,
+
+
+rule figures:
+    """Figures 3 to 8."""
+    input:
+        FIGURES,
+
+
+rule report:
+    """The page that a reader opens first."""
+    input:
+        REPORT,
+
+
+onerror:
+    print(FAILURE_HELP, file=sys.stderr)

@@ -1,0 +1,86 @@
+"""Losses against numbers worked out by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from globalmask.network.loss import dice_ce_loss, dice_loss, hard_dice
+
+
+def logits_of(chances: list[list[float]]) -> torch.Tensor:
+    """`(1, classes, 1, 1, voxels)` whose softmax is `chances` (a list per class)."""
+    return torch.tensor(chances).log()[None, :, None, None, :]
+
+
+def label_of(values: list[int]) -> torch.Tensor:
+    return torch.tensor(values, dtype=torch.uint8)[None, None, None, :]
+
+
+def test_squared_denominator_dice_by_hand():
+    # P = (0.8, 0.5), G = (1, 0): 1 - 2*0.8 / (0.64 + 0.25 + 1) = 1 - 1.6/1.89
+    loss = dice_loss(logits_of([[0.2, 0.5], [0.8, 0.5]]), label_of([1, 0]))
+    assert loss.item() == pytest.approx(1 - 1.6 / 1.89, abs=1e-5)
+
+
+def test_dice_is_the_mean_over_foreground_structures():
+    # structure 1: P = (0.7, 0.2), G = (1, 0); structure 2: P = (0.1, 0.6), G = (0, 1)
+    loss = dice_loss(logits_of([[0.2, 0.2], [0.7, 0.2], [0.1, 0.6]]), label_of([1, 2]))
+    first = 1 - 1.4 / (0.49 + 0.04 + 1)
+    second = 1 - 1.2 / (0.01 + 0.36 + 1)
+    assert loss.item() == pytest.approx((first + second) / 2, abs=1e-5)
+
+
+def test_background_does_not_count():
+    # Only the background differs in how sure it is; P of the structure is 0.5 in both voxels.
+    loss = dice_loss(logits_of([[0.5, 0.5], [0.5, 0.5]]), label_of([0, 1]))
+    assert loss.item() == pytest.approx(1 - 1 / 1.5, abs=1e-5)
+
+
+def test_dice_ce_adds_the_mean_cross_entropy():
+    logits, label = logits_of([[0.2, 0.5], [0.8, 0.5]]), label_of([1, 0])
+    expected = 1 - 1.6 / 1.89 - (math.log(0.8) + math.log(0.5)) / 2
+    assert dice_ce_loss(logits, label).item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_absent_structure_costs_nothing_when_it_is_not_predicted():
+    sure = torch.zeros(1, 2, 1, 1, 4)
+    sure[:, 0] = 100.0
+    assert dice_loss(sure, label_of([0, 0, 0, 0])).item() == pytest.approx(0.0, abs=1e-5)
+
+
+def test_absent_structure_costs_one_when_it_is_predicted():
+    sure = torch.zeros(1, 2, 1, 1, 4)
+    sure[:, 1] = 100.0
+    assert dice_loss(sure, label_of([0, 0, 0, 0])).item() == pytest.approx(1.0, abs=1e-4)
+
+
+def test_hard_dice_by_hand():
+    # predicted 1 1 0 2, true 1 0 0 2: structure 1: 2*1/(2+1), structure 2: 1, structure 3: not there
+    scores = torch.zeros(1, 4, 1, 1, 4)
+    for voxel, winner in enumerate([1, 1, 0, 2]):
+        scores[0, winner, 0, 0, voxel] = 1.0
+    dice = hard_dice(scores, label_of([1, 0, 0, 2]))
+    assert dice[:2].tolist() == pytest.approx([2 / 3, 1.0])
+    assert math.isnan(dice[2])
+
+
+def test_hard_dice_of_a_missed_structure_is_zero():
+    scores = torch.zeros(1, 2, 1, 1, 3)
+    scores[:, 0] = 1.0
+    assert hard_dice(scores, label_of([1, 0, 0])).tolist() == [0.0]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000), st.integers(2, 5))
+def test_dice_loss_lies_between_zero_and_one_and_half_precision_agrees(seed, classes):
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(1, classes, 3, 4, 5, generator=generator).bfloat16()
+    label = torch.randint(0, classes, (1, 3, 4, 5), generator=generator, dtype=torch.uint8)
+    loss = dice_loss(logits, label).item()
+    assert 0 <= loss <= 1
+    assert loss == pytest.approx(dice_loss(logits.float(), label).item(), abs=1e-6)

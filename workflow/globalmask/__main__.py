@@ -1,0 +1,5 @@
+"""`python -m globalmask STAGE`."""
+
+from globalmask.cli import main
+
+main()

@@ -1,0 +1,276 @@
+"""The configuration: every option with its type, unit, default and the section of the paper it comes from.
+
+Models are frozen and closed; `load` tells every fault at once, each with the nearest valid key.
+Imported when the Snakefile is parsed, so nothing heavy is imported here.
+"""
+
+from __future__ import annotations
+
+import difflib
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    create_model,
+    model_validator,
+)
+
+from globalmask.errors import UserError, raise_all
+
+RESERVED_VARIANTS = ("raw", "check", "splits", "template", "prepared", "coarse", "masks")
+RESERVED_ARMS = ("tables", "figures", "sheets", "checkpoints")
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=40)]
+Scenario = Literal["ct", "mask", "ct_mask"]
+Recipe = Literal["threshold", "learned", "file", "union"]
+Sizes = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Grid(Section):
+    """The box that the network sees (paper 2.2: 1.5 mm, 128 x 128 x 128)."""
+
+    spacing_mm: float = Field(1.5, gt=0, le=20)
+    size_voxels: int = Field(128, ge=16, multiple_of=16)
+
+
+class Registration(Section):
+    """Registration of every case to one template head (paper 2.2)."""
+
+    template: str = Field(description="a CT file, or the id of a case that then trains in every fold")
+    transform: Literal["rigid", "affine"] = "rigid"
+    box_offset_mm: tuple[float, float, float] = Field(
+        (0.0, 0.0, 0.0),
+        description="from the centre of the template's head mask: superior, posterior, left",
+    )
+    least_overlap: float = Field(0.75, ge=0, le=1, description="head-mask Dice under which a registration failed")
+
+
+class MaskSettings(Section):
+    """How a case's global binary mask is made (paper 2.2), and whose labels it may use."""
+
+    recipe: Recipe
+    labels: Literal["full", "budget"] = "full"
+
+
+class Phantom(Section):
+    """Embedded synthetic cohort instead of a case table."""
+
+    anatomy: Literal["head", "heart"]
+    cases: int = Field(ge=3, le=999)
+
+
+class SplitCounts(Section):
+    train: int = Field(ge=1)
+    validation: int = Field(ge=1)
+    test: int = Field(ge=1)
+
+
+class TrainSettings(Section):
+    """What a training needs to know; the presets below give the values."""
+
+    channels: int = Field(32, ge=2, multiple_of=2, description="of the first block; doubled after every pooling")
+    activation: Literal["sigmoid", "leaky_relu"] = "sigmoid"
+    norm: Literal["batch", "instance"] = "batch"
+    dropout: float = Field(0.2, ge=0, lt=1)
+    loss: Literal["dice", "dice_ce"] = "dice"
+    learning_rate: float = Field(1.0e-4, gt=0)
+    schedule: Literal["constant", "one_cycle"] = "constant"
+    augmentation: bool = False
+    precision: Literal["fp32", "bf16"] = "fp32"
+    max_steps: int = Field(30_000, ge=1, description="optimiser steps")
+    validate_every: int = Field(250, ge=1, description="optimiser steps between validations")
+    patience_steps: int | None = Field(5_000, ge=1, description="stop after so many steps without a better score")
+
+
+PRESETS: dict[str, TrainSettings] = {
+    "paper": TrainSettings(),
+    "modern": TrainSettings(
+        activation="leaky_relu",
+        norm="instance",
+        dropout=0.0,
+        loss="dice_ce",
+        learning_rate=3.0e-3,
+        schedule="one_cycle",
+        augmentation=True,
+        precision="bf16",
+        max_steps=10_000,
+        validate_every=250,
+        patience_steps=None,
+    ),
+}
+
+
+
+_OVERRIDES: dict[str, Any] = {
+    name: (Annotated[field.annotation, Field(description=field.description), *field.metadata] | None, None)
+    for name, field in TrainSettings.model_fields.items()
+}
+TrainOverrides = create_model("TrainOverrides", __base__=Section, **_OVERRIDES)
+
+
+def resolve(preset: str, overrides: BaseModel) -> TrainSettings:
+    """The preset's values with the config's single overrides in their place."""
+    return TrainSettings(**PRESETS[preset].model_dump() | overrides.model_dump(exclude_unset=True))
+
+
+class MaskNetwork(Section):
+    """The whole-organ U-Net of recipe `learned`: coarse grid, fixed steps, last weights (paper 2.2)."""
+
+    grid: Grid = Grid(spacing_mm=3.0, size_voxels=128)
+    crossfit_folds: int = Field(5, ge=2, description="networks for the training cases' own masks")
+    preset: Literal["paper", "modern"] = "paper"
+    train: TrainOverrides = TrainOverrides()  # type: ignore[valid-type]
+
+    @property
+    def settings(self) -> TrainSettings:
+        return resolve(self.preset, self.train)
+
+
+class Arm(Section):
+    """One data set with its structures."""
+
+    data: Literal["real", "synthetic"] = "real"
+    cases: str | None = Field(None, description="case table (TSV): case, ct, label [, mask, role, group]")
+    data_dir: str | None = Field(None, description="folder that paths in the table start from")
+    phantom: Phantom | None = None
+    structures: dict[Name, int] = Field(min_length=1, description="value of each structure in the label files")
+    published: Literal["brain", "heart"] | None = Field(None, description="the paper's data set to print beside")
+    split: SplitCounts | Literal["auto"] = "auto"
+    split_table: str | None = Field(None, description="the user's own table: case, role [, fold, order]")
+    folds: int = Field(1, ge=1)
+    sizes: Sizes | Literal["auto"] = "auto"
+    clip_hu: tuple[float, float] = (-200.0, 200.0)
+    grid: Grid = Grid()
+    registration: Registration | None = None
+    mask: MaskSettings
+    mask_network: MaskNetwork = MaskNetwork()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Arm:
+        faults = list(self._faults())
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+    def _faults(self) -> Iterator[str]:
+        if (self.cases is None) == (self.phantom is None):
+            yield "give either 'cases' (a table of your scans) or 'phantom' (synthetic scans)"
+        if self.phantom and self.data == "real":
+            yield "a phantom arm is synthetic: write 'data: synthetic'"
+        if len(set(self.structures.values())) < len(self.structures):
+            yield "two structures have the same label value"
+        if min(self.structures.values(), default=1) < 1:
+            yield "label values of structures are 1 or more; 0 is background"
+        if self.clip_hu[0] >= self.clip_hu[1]:
+            yield "clip_hu is [lower, upper] with lower < upper"
+        if self.sizes != "auto":
+            if list(self.sizes) != sorted(set(self.sizes)):
+                yield "sizes are unique and ascending"
+            if isinstance(self.split, SplitCounts) and max(self.sizes) > self.split.train:
+                yield f"size {max(self.sizes)} is larger than the {self.split.train} training cases"
+        if self.mask.recipe == "threshold" and self.registration is None:
+            yield "recipe 'threshold' needs 'registration': the head mask is cut in template space"
+
+
+class Variant(Section):
+    """Everything about training and masks that is not the network's input."""
+
+    preset: Literal["paper", "modern"]
+    arms: tuple[Name, ...] | None = Field(None, description="all arms when left out")
+    scenarios: tuple[Scenario, ...] = ("ct", "mask", "ct_mask")
+    mask: dict[Name, MaskSettings] = Field(default_factory=dict, description="other recipe for an arm")
+    train: TrainOverrides = TrainOverrides()  # type: ignore[valid-type]
+
+    @property
+    def settings(self) -> TrainSettings:
+        return resolve(self.preset, self.train)
+
+
+class Config(Section):
+    """One run: `results/{run}/` holds everything that comes from it."""
+
+    run: Name
+    seed: int = Field(2022, ge=0)
+    replicates: int = Field(1, ge=1, description="each a new subset draw, new weights and the next test fold")
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int = Field(1, ge=1, description="threads of one training on the CPU")
+    data_dir: str | None = Field(None, description="the same for all arms that name none")
+    arms: dict[Name, Arm] = Field(min_length=1)
+    variants: dict[Name, Variant] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Config:
+        faults = list(self._faults())
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+    def _faults(self) -> Iterator[str]:
+        for name in set(self.arms) & set(RESERVED_ARMS):
+            yield f"'{name}' is a folder of every run and cannot name an arm"
+        for name, variant in self.variants.items():
+            if name in RESERVED_VARIANTS:
+                yield f"'{name}' is a folder of every arm and cannot name a variant"
+            for arm in {*(variant.arms or ()), *variant.mask} - set(self.arms):
+                yield f"variant '{name}' names the arm '{arm}', which is not under 'arms'"
+
+    def arms_of(self, variant: str) -> tuple[str, ...]:
+        """Names of the arms that a variant trains on, in the config's order."""
+        chosen = self.variants[variant].arms
+        return tuple(name for name in self.arms if chosen is None or name in chosen)
+
+    def mask_of(self, variant: str, arm: str) -> MaskSettings:
+        """The mask recipe of an arm under a variant."""
+        return self.variants[variant].mask.get(arm, self.arms[arm].mask)
+
+
+def load(values: Mapping[str, Any], *, file: str = "the config") -> Config:
+    """Validate a parsed YAML file; raises one UserError that tells every fault."""
+    try:
+        return Config.model_validate(dict(values))
+    except ValidationError as invalid:
+        raise_all([_explain(error, file) for error in invalid.errors()])
+        raise
+
+
+def _explain(error: Any, file: str) -> UserError:
+    keys = [str(part) for part in error["loc"]]
+    where = ".".join(keys) or "top level"
+    if error["type"] == "extra_forbidden":
+        known = sorted(_keys_beside(keys))
+        near = difflib.get_close_matches(keys[-1], known, n=1, cutoff=0.5)
+        todo = f"write '{near[0]}'" if near else f"use one of: {', '.join(known)}"
+        return UserError(f"Unknown option '{where}'.", file=file, found=keys[-1], todo=todo)
+    if error["type"] == "missing":
+        return UserError(f"Option '{where}' is missing.", file=file, todo=f"add '{keys[-1]}'")
+    return UserError(
+        f"Option '{where}' does not fit.",
+        file=file,
+        found=None if isinstance(error["input"], dict) else repr(error["input"]),
+        expected=error["msg"].removeprefix("Value error, "),
+    )
+
+
+def _keys_beside(location: list[str]) -> set[str]:
+    """Valid keys of the section in which the last part of `location` stands."""
+    kinds: list[Any] = [Config]
+    for part in location[:-1]:
+        below = [kind.model_fields[part].annotation for kind in kinds if part in kind.model_fields]
+        kinds = [section for kind in below or kinds for section in _sections_in(kind)]
+    return {key for kind in kinds for key in kind.model_fields}
+
+
+def _sections_in(annotation: Any) -> list[type[Section]]:
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return [annotation]
+    return [found for part in typing.get_args(annotation) for found in _sections_in(part)]

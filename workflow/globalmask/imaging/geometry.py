@@ -1,0 +1,185 @@
+"""Grids, resampling, cutting and pasting: the only place that knows the axis order (DESIGN.md decision 5).
+
+Physical points are LPS millimetres (x, y, z); arrays are (z, y, x). A `transform` always maps points of the
+grid that is filled to points of the image that is read, as ITK has it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import SimpleITK as sitk
+
+INTERPOLATORS = {"linear": sitk.sitkLinear, "nearest": sitk.sitkNearestNeighbor}
+
+
+def box_image(centre_lps_mm: Sequence[float], *, spacing_mm: float, size_voxels: int) -> sitk.Image:
+    """An empty uint8 cube with identity direction whose middle lies at `centre_lps_mm` (x, y, z)."""
+    half = spacing_mm * (size_voxels - 1) / 2
+    return _grid([value - half for value in centre_lps_mm], [size_voxels] * 3, spacing_mm)
+
+
+def scan_grid(image: sitk.Image, *, spacing_mm: float) -> sitk.Image:
+    """An empty uint8 grid with identity direction and even spacing that covers the whole scan.
+
+    Its middle is the middle of the scan's bounding box; the last voxel may reach over the edge.
+    """
+    corners = _corners(image)
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    size = [max(1, math.ceil(extent / spacing_mm - 1e-4)) for extent in high - low]
+    origin = [
+        middle - spacing_mm * (count - 1) / 2 for middle, count in zip((low + high) / 2, size, strict=True)
+    ]
+    return _grid(origin, size, spacing_mm)
+
+
+def centre_of(image: sitk.Image) -> tuple[float, float, float]:
+    """The physical middle of the scan, LPS millimetres (x, y, z)."""
+    return image.TransformContinuousIndexToPhysicalPoint([(size - 1) / 2 for size in image.GetSize()])
+
+
+def sub_grid(
+    image: sitk.Image, *, offset_zyx: Sequence[int], size_zyx: Sequence[int]
+) -> sitk.Image:
+    """The empty uint8 grid of the array that `cut` returns; `offset_zyx` may be negative."""
+    grid = sitk.Image([int(size) for size in size_zyx[::-1]], sitk.sitkUInt8)
+    grid.SetSpacing(image.GetSpacing())
+    grid.SetDirection(image.GetDirection())
+    start = [float(value) for value in offset_zyx[::-1]]
+    grid.SetOrigin(image.TransformContinuousIndexToPhysicalPoint(start))
+    return grid
+
+
+def resample(
+    image: sitk.Image,
+    onto: sitk.Image,
+    *,
+    transform: sitk.Transform | None = None,
+    interpolation: Literal["linear", "nearest"] = "linear",
+    outside: float,
+) -> sitk.Image:
+    """`image` on the grid of `onto`; `transform` maps points of `onto` to points of `image`.
+
+    Linear interpolation returns float32, nearest keeps the pixel type. Voxels outside `image` get `outside`.
+    """
+    kind = sitk.sitkFloat32 if interpolation == "linear" else image.GetPixelID()
+    move = sitk.Transform(3, sitk.sitkIdentity) if transform is None else transform
+    return sitk.Resample(image, onto, move, INTERPOLATORS[interpolation], float(outside), kind)
+
+
+def resample_label_probabilities(
+    probabilities: np.ndarray,
+    grid: sitk.Image,
+    onto: sitk.Image,
+    transform: sitk.Transform | None = None,
+) -> sitk.Image:
+    """The most probable class on the grid of `onto`: linear interpolation of each class, then argmax.
+
+    `probabilities` (class, z, y, x), class 0 background, lies on `grid`; `transform` maps points of `onto` to
+    points of `grid`. Returns uint8 class numbers, 0 outside `grid`. Classes are taken one after the other and only
+    inside the part of `onto` that `grid` can reach, so a large scan does not hold every class in memory.
+    """
+    if probabilities.shape[1:] != grid.GetSize()[::-1]:
+        raise ValueError(f"probabilities {probabilities.shape} do not fit grid {grid.GetSize()[::-1]} (z, y, x)")
+    move = sitk.Transform(3, sitk.sitkIdentity) if transform is None else transform
+    start, size = _reach(grid, onto, move)
+    result = np.zeros(onto.GetSize()[::-1], np.uint8)
+    if min(size) > 0:
+        part = sub_grid(onto, offset_zyx=start, size_zyx=size)
+        inside = tuple(slice(first, first + count) for first, count in zip(start, size, strict=True))
+        result[inside] = _running_argmax(probabilities, grid, part, move)
+    image = sitk.GetImageFromArray(result)
+    image.CopyInformation(onto)
+    return image
+
+
+def cut(
+    array: np.ndarray, *, offset_zyx: Sequence[int], size_zyx: Sequence[int], fill: float
+) -> np.ndarray:
+    """The box of `size_zyx` that starts at voxel `offset_zyx` of `array` (..., z, y, x), `fill` outside it."""
+    size = tuple(int(value) for value in size_zyx)
+    box = np.full(array.shape[:-3] + size, fill, dtype=array.dtype)
+    target, source = _overlap(offset_zyx, size, array.shape[-3:])
+    box[(..., *target)] = array[(..., *source)]
+    return box
+
+
+def paste(array: np.ndarray, *, offset_zyx: Sequence[int], shape_zyx: Sequence[int]) -> np.ndarray:
+    """The inverse of `cut`: the box (..., z, y, x) in a volume of zeros of `shape_zyx`; what lies outside is lost."""
+    shape = tuple(int(value) for value in shape_zyx)
+    volume = np.zeros(array.shape[:-3] + shape, dtype=array.dtype)
+    source, target = _overlap(offset_zyx, array.shape[-3:], shape)
+    volume[(..., *target)] = array[(..., *source)]
+    return volume
+
+
+def _grid(origin: Sequence[float], size: Sequence[int], spacing_mm: float) -> sitk.Image:
+    grid = sitk.Image([int(count) for count in size], sitk.sitkUInt8)
+    grid.SetOrigin([float(value) for value in origin])
+    grid.SetSpacing([float(spacing_mm)] * 3)
+    return grid
+
+
+def _corners(image: sitk.Image) -> np.ndarray:
+    """The eight outer corners of the scan (corner, xyz) in mm, half a voxel beyond the voxel centres."""
+    ends = [(-0.5, size - 0.5) for size in image.GetSize()]
+    return np.array(
+        [
+            image.TransformContinuousIndexToPhysicalPoint([x, y, z])
+            for x in ends[0]
+            for y in ends[1]
+            for z in ends[2]
+        ]
+    )
+
+
+def _reach(
+    grid: sitk.Image, onto: sitk.Image, transform: sitk.Transform
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Start and size (z, y, x) of the part of `onto` whose voxels can lie inside `grid` (linear transforms)."""
+    back = transform.GetInverse()
+    points = np.array(
+        [
+            onto.TransformPhysicalPointToContinuousIndex(back.TransformPoint(corner.tolist()))
+            for corner in _corners(grid)
+        ]
+    )
+    limit = np.array(onto.GetSize())
+    low = np.clip(np.floor(points.min(axis=0)), 0, limit).astype(int)
+    high = np.clip(np.ceil(points.max(axis=0)) + 1, low, limit).astype(int)
+    return tuple(low[::-1].tolist()), tuple((high - low)[::-1].tolist())
+
+
+def _running_argmax(
+    probabilities: np.ndarray, grid: sitk.Image, part: sitk.Image, transform: sitk.Transform
+) -> np.ndarray:
+    best = label = None
+    for number, values in enumerate(probabilities):
+        image = sitk.GetImageFromArray(np.ascontiguousarray(values, dtype=np.float32))
+        image.CopyInformation(grid)
+        outside = 1.0 if number == 0 else 0.0
+        here = sitk.GetArrayViewFromImage(resample(image, part, transform=transform, outside=outside))
+        if best is None or label is None:
+            best, label = here.copy(), np.zeros(here.shape, np.uint8)
+            continue
+        better = here > best
+        best[better], label[better] = here[better], number
+    if label is None:
+        raise ValueError("there is no class in the probabilities")
+    return label
+
+
+def _overlap(
+    offset: Sequence[int], size: Sequence[int], shape: Sequence[int]
+) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """Slices of the box and of the volume where the two overlap; empty ones where they do not."""
+    box, volume = [], []
+    for start, count, length in zip(offset, size, shape, strict=True):
+        first = min(max(0, int(start)), length)
+        last = max(first, min(length, int(start) + count))
+        volume.append(slice(first, last))
+        box.append(slice(first - int(start), last - int(start)))
+    return tuple(box), tuple(volume)

@@ -1,0 +1,153 @@
+"""One arm's cases, sizes and splits, as the Snakefile needs them when it is parsed.
+
+Pure functions of the config and the case table; nothing heavy is imported here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from globalmask.config import Arm, Config, SplitCounts
+from globalmask.errors import UserError
+from globalmask.intake import cases, splits
+from globalmask.intake.cases import ROLES, CaseRow, WantedTable
+from globalmask.intake.splits import Split, SplitTable
+from globalmask.matrix import fold_of
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """The cases of one arm of one run."""
+
+    config: Config
+    name: str
+    rows: tuple[CaseRow, ...]
+
+    @classmethod
+    def of(cls, config: Config, name: str) -> Cohort:
+        """Read the arm's case table, or list the phantom's cases; no rows where the table is missing."""
+        arm = config.arms[name]
+        if arm.phantom:
+            return cls(config, name, tuple(_phantom_rows(config.run, name, arm.phantom.cases)))
+        table = Path(str(arm.cases))
+        if not table.is_file():
+            return cls(config, name, ())
+        rows = cases.read_cases(table, data_dir=_folder(config, arm), required=_required(config, name))
+        return cls(config, name, tuple(rows))
+
+    @property
+    def arm(self) -> Arm:
+        return self.config.arms[self.name]
+
+    @cached_property
+    def cases(self) -> dict[str, CaseRow]:
+        return {row.case: row for row in self.rows}
+
+    @cached_property
+    def counts(self) -> SplitCounts:
+        """Cases a role: from the user's split table, from the config, or proposed for these cases."""
+        if self._table:
+            first = self.split(0)
+            roles = (first.train_order, first.validation, first.test)
+            return SplitCounts(**dict(zip(ROLES, map(len, roles), strict=True)))
+        if self.arm.split != "auto":
+            return self.arm.split
+        if not self.rows:
+            return SplitCounts(train=1, validation=1, test=1)
+        proposal = splits.propose_for(
+            self.rows, seed=self.config.seed, arm=self.name, template_case=self.template_case
+        )
+        return SplitCounts(**{role: proposal[role] for role in ROLES})
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """Training sizes, ascending: the config's, or powers of two and then all training cases."""
+        if self.arm.sizes != "auto":
+            return self.arm.sizes
+        train = self.counts.train
+        return (*(2**power for power in range(train.bit_length()) if 2**power < train), train)
+
+    @cached_property
+    def template_case(self) -> str | None:
+        """The case that is the template head; it trains in every fold."""
+        registration = self.arm.registration
+        return registration.template if registration and registration.template in self.cases else None
+
+    @cached_property
+    def _table(self) -> SplitTable | None:
+        if not (self.arm.split_table and self.rows):
+            return None
+        return splits.read_split_table(
+            self.arm.split_table, cases=self.rows, template_case=self.template_case
+        )
+
+    @cached_property
+    def _splits(self) -> dict[int, Split]:
+        return {}
+
+    def split(self, replicate: int) -> Split:
+        """Roles and nested subset of a replicate; empty where the data is not there."""
+        if replicate not in self._splits:
+            self._splits[replicate] = self._make_split(replicate)
+        return self._splits[replicate]
+
+    def _make_split(self, replicate: int) -> Split:
+        if not self.rows:
+            return Split(train_order=[], validation=[], test=[], fold=0)
+        fold = fold_of(self.config, self.name, replicate)
+        seed = self.config.seed
+        if self._table:
+            return self._table.split(fold=fold, replicate=replicate, seed=seed, arm=self.name)
+        counts = self.counts
+        return splits.make_split(
+            self.rows,
+            counts=(counts.train, counts.validation, counts.test),
+            folds=self.arm.folds,
+            fold=fold,
+            replicate=replicate,
+            seed=seed,
+            arm=self.name,
+            template_case=self.template_case,
+        )
+
+    def check(self) -> None:
+        """Raise UserError where the split or the sizes do not fit the cases."""
+        largest = max(self.sizes)
+        for replicate in range(self.config.replicates):
+            train = len(self.split(replicate).train_order)
+            if largest > train:
+                raise UserError(
+                    f"Arm '{self.name}' asks for a larger training size than it has training cases.",
+                    found=f"size {largest}, {train} training cases",
+                    todo=f"shorten 'sizes' of arm '{self.name}' or change its 'split'",
+                )
+
+    @property
+    def wanted(self) -> WantedTable:
+        """The case table that is looked for, for the message that says it is missing."""
+        table = Path(str(self.arm.cases))
+        return WantedTable(self.name, table, _folder(self.config, self.arm), self.arm.structures)
+
+
+def _folder(config: Config, arm: Arm) -> Path | None:
+    folder = arm.data_dir or config.data_dir
+    return Path(folder) if folder else None
+
+
+def _required(config: Config, arm: str) -> tuple[str, ...]:
+    """Columns of the case table that this run cannot do without."""
+    recipes = {config.mask_of(variant, arm).recipe for variant in config.variants}
+    return ("ct", "label", "mask") if "file" in recipes else ("ct", "label")
+
+
+def _phantom_rows(run: str, arm: str, count: int) -> list[CaseRow]:
+    return [
+        CaseRow(
+            case=f"{arm}_{number:02d}",
+            ct=f"results/{run}/{arm}/raw/{arm}_{number:02d}/ct.nii.gz",
+            label=f"results/{run}/{arm}/raw/{arm}_{number:02d}/label.nii.gz",
+        )
+        for number in range(1, count + 1)
+    ]

@@ -1,0 +1,172 @@
+"""Masks of a whole organ by a U-Net of the arm's own (paper 2.2: heart; DESIGN.md decision 7).
+
+It sees the scan on a coarse grid, centred on the scan itself, so nothing has to be known about where the
+organ lies. Its target is the union of the labels. It trains for a fixed number of steps, without any
+validation label, and the last weights are kept. Training cases get the mask of a network that has not
+seen them (`k0` ...), all others that of `all`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+
+from globalmask.config import Grid, TrainSettings
+from globalmask.errors import UserError
+from globalmask.imaging.geometry import box_image, centre_of, resample
+from globalmask.imaging.images import array_of, image_like, read_image, write_image
+from globalmask.imaging.intensity import AIR_HU, scale_ct
+from globalmask.masks.record import largest_component, write_mask
+from globalmask.network.job import run_job
+from globalmask.network.loop import Sample, Seeds, State, resolve_device
+from globalmask.network.model_file import load_model
+from globalmask.network.unet import UNet
+from globalmask.provenance import code_digest
+
+INSIDE = 0.5
+
+
+def coarsen_ct(*, ct_path: Path, out_ct: Path, grid: Grid, case: str) -> None:
+    """Bring a raw CT to the mask network's grid: int16 HU, identity direction (LPS), centred on the scan.
+
+    Linear interpolation; air beyond the scan.
+    """
+    raw = read_image(ct_path, case=case)
+    box = box_image(centre_of(raw), spacing_mm=grid.spacing_mm, size_voxels=grid.size_voxels)
+    coarse = array_of(resample(raw, box, interpolation="linear", outside=AIR_HU))
+    coarse = np.clip(np.rint(coarse), -32768, 32767).astype(np.int16)
+    write_image(image_like(coarse, box), out_ct)
+
+
+def coarsen_label(*, label_path: Path, coarse_ct_path: Path, out_label: Path, values: Sequence[int], case: str) -> None:
+    """Bring the union (uint8 0/1) of the `values` of a raw label to the grid of the case's coarse CT.
+
+    A stage apart from `coarsen_ct`, for a test case has no coarse label. Nearest neighbour, 0 outside.
+    """
+    raw = read_image(label_path, case=case)
+    union = np.isin(array_of(raw), list(values)).astype(np.uint8)
+    coarse = read_image(coarse_ct_path, case=case)
+    write_image(resample(image_like(union, raw), coarse, interpolation="nearest", outside=0), out_label)
+
+
+def train_mask_network(
+    *,
+    coarse_dir: Path,
+    cases: Sequence[str],
+    settings: TrainSettings,
+    clip_hu: tuple[float, float],
+    seed_words: Mapping[str, Any],
+    device: str,
+    threads: int,
+    out_dir: Path,
+    checkpoint_dir: Path | None,
+    header: Mapping[str, Any],
+    accept_code: bool = False,
+) -> State:
+    """Train the mask network on `cases`; write `model.safetensors`, `history.csv`, `run.json` to `out_dir`.
+
+    `settings.max_steps` steps, last weights. `seed_words` has `seed`, `arm` and `replicate`; `header` is
+    what the model file tells beside what is known here. An interrupted training goes on from
+    `checkpoint_dir`. Raises UserError when there is no case, or a case has nothing to learn.
+    """
+    if not cases:
+        raise UserError(
+            "A mask network has no training case.",
+            file=out_dir,
+            expected="at least one case beside those whose masks it makes",
+            todo="Use fewer 'crossfit_folds', more training cases, or another mask recipe.",
+        )
+    samples = [_sample(Path(coarse_dir) / case, case, clip_hu) for case in cases]
+    known = {"purpose": "mask", "clip_hu": list(clip_hu), "size_voxels": samples[0].label.shape[0]}
+    return run_job(
+        samples,
+        [],
+        structures=1,
+        settings=settings,
+        seeds=Seeds(seed_words["seed"], seed_words["arm"], seed_words["replicate"]),
+        purpose="mask",
+        binary=(),
+        device=device,
+        threads=threads,
+        out_dir=out_dir,
+        checkpoint_dir=checkpoint_dir,
+        header={**header, **known},
+        code=code_digest("masks.learned"),
+        accept_code=accept_code,
+    )
+
+
+def predict_masks(
+    *,
+    networks: Mapping[str, Path],
+    parts: Mapping[str, str],
+    coarse_dir: Path,
+    prepared_dir: Path,
+    masks_dir: Path,
+    size_voxels: int,
+    device: str,
+    threads: int,
+    registered: bool = False,
+    transforms: Mapping[str, Path] | None = None,
+) -> None:
+    """Write `masks_dir/{case}.nii.gz` and `.json` for every case of `parts`; no label is read.
+
+    `parts` says which of `networks` (part -> model file) makes the mask of a case, `size_voxels` is the box
+    that the arm's networks see. `registered` and `transforms` (prepared grid -> raw scan) as in `predict`.
+    """
+    torch.set_num_threads(threads)
+    place = str(resolve_device(device))
+    loaded = {part: load_model(networks[part], place) for part in sorted(set(parts.values()))}
+    for case, part in parts.items():
+        network, header = loaded[part]
+        coarse = read_image(Path(coarse_dir) / case / "ct.nii.gz", case=case)
+        prepared = read_image(Path(prepared_dir) / case / "ct.nii.gz", case=case)
+        inside = inside_probability(network, array_of(coarse), clip_hu=header["clip_hu"])
+        transform = sitk.ReadTransform(str(transforms[case])) if transforms else None
+        write_mask(
+            mask_of(image_like(inside, coarse), prepared, transform=transform),
+            prepared,
+            out_mask=Path(masks_dir) / f"{case}.nii.gz",
+            out_json=Path(masks_dir) / f"{case}.json",
+            case=case,
+            recipe="learned",
+            size_voxels=size_voxels,
+            fixed_box=registered,
+            part=part,
+        )
+
+
+def inside_probability(network: UNet, ct_hu: np.ndarray, *, clip_hu: tuple[float, float]) -> np.ndarray:
+    """Probability (z, y, x), float32, of being inside the organ, for a coarse CT in HU."""
+    ct01 = torch.from_numpy(scale_ct(ct_hu, clip_hu))[None, None]
+    with torch.inference_mode():
+        logits = network(ct01.to(next(network.parameters()).device))
+        return torch.softmax(logits[0].float(), dim=0)[1].cpu().numpy()
+
+
+def mask_of(inside: sitk.Image, prepared: sitk.Image, *, transform: sitk.Transform | None = None) -> np.ndarray:
+    """Boolean mask on the prepared grid: probability brought there linearly, cut at 0.5, largest component.
+
+    All False where no voxel reaches 0.5. Nothing is inside beyond the coarse grid.
+    """
+    placed = resample(inside, prepared, transform=transform, interpolation="linear", outside=0)
+    return largest_component(array_of(placed) >= INSIDE)
+
+
+def _sample(folder: Path, case: str, clip_hu: tuple[float, float]) -> Sample:
+    ct = array_of(read_image(folder / "ct.nii.gz", case=case))
+    label = array_of(read_image(folder / "label.nii.gz", case=case))
+    if not label.any():
+        raise UserError(
+            "The label of a training case is empty on the mask network's coarse grid.",
+            case=case,
+            file=folder / "label.nii.gz",
+            expected="voxels of the arm's structures within the box around the scan's middle",
+            todo="Look at the case's check picture; make the mask network's grid larger, or exclude the case.",
+        )
+    return Sample(case, torch.from_numpy(scale_ct(ct, clip_hu)[None]), torch.from_numpy(label))

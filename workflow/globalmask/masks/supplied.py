@@ -1,0 +1,70 @@
+"""Masks that nobody has to compute: a file of the user's (`file`) and the union of the labels (`union`).
+
+`union` is an oracle: it uses the labels of every case, test cases too, and is reported as leaking.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import SimpleITK as sitk
+
+from globalmask.imaging.geometry import resample
+from globalmask.imaging.images import array_of, read_image
+from globalmask.masks.record import write_mask
+
+
+def file_mask(
+    *,
+    mask_path: Path,
+    prepared_ct_path: Path,
+    out_mask: Path,
+    out_json: Path,
+    size_voxels: int,
+    case: str,
+    registered: bool,
+    transform_path: Path | None = None,
+) -> None:
+    """Bring the user's mask (nonzero = inside, any grid) to the prepared grid by nearest neighbour.
+
+    `transform_path` maps points of the prepared grid to points of the raw scan (registered arms). The box
+    is the prepared image itself where `registered`, else it is centred on the mask. A mask that has
+    nothing on the prepared grid is written empty, with a status.
+    """
+    prepared = read_image(prepared_ct_path, case=case)
+    mask = read_image(mask_path, case=case) != 0
+    transform = sitk.ReadTransform(str(transform_path)) if transform_path else None
+    placed = resample(mask, prepared, transform=transform, interpolation="nearest", outside=0)
+    write_mask(
+        array_of(placed) != 0,
+        prepared,
+        out_mask=out_mask,
+        out_json=out_json,
+        case=case,
+        recipe="file",
+        size_voxels=size_voxels,
+        fixed_box=registered,
+    )
+
+
+def union_mask(
+    *,
+    prepared_label_path: Path,
+    out_mask: Path,
+    out_json: Path,
+    size_voxels: int,
+    case: str,
+    registered: bool = False,
+) -> None:
+    """The union of the case's own labels on the prepared grid: an upper bound that leaks, by name."""
+    label = read_image(prepared_label_path, case=case)
+    write_mask(
+        array_of(label) != 0,
+        label,
+        out_mask=out_mask,
+        out_json=out_json,
+        case=case,
+        recipe="union",
+        size_voxels=size_voxels,
+        fixed_box=registered,
+    )

@@ -1,0 +1,84 @@
+"""The matrix of trainings: arm x variant x scenario x training size x replicate.
+
+Imported when the Snakefile is parsed, so nothing heavy is imported here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from globalmask.config import Config, MaskSettings
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training: what is varied, and nothing that follows from it."""
+
+    arm: str
+    variant: str
+    scenario: str
+    n: int
+    replicate: int
+
+    @property
+    def path(self) -> str:
+        """Folder of the cell below `results/{run}/`."""
+        return f"{self.arm}/{self.variant}/{self.scenario}/n{self.n}/r{self.replicate}"
+
+
+def cells(config: Config, sizes: Mapping[str, Sequence[int]]) -> Iterator[Cell]:
+    """All cells of a run; `sizes` are the training sizes of each arm."""
+    for name, variant in config.variants.items():
+        for arm in config.arms_of(name):
+            for scenario in variant.scenarios:
+                for n in sizes[arm]:
+                    for replicate in range(config.replicates):
+                        yield Cell(arm, name, scenario, n, replicate)
+
+
+def fold_of(config: Config, arm: str, replicate: int) -> int:
+    """The fold on which a replicate tests."""
+    return replicate % config.arms[arm].folds
+
+
+def mask_set_of(config: Config, cell: Cell) -> str:
+    """The mask set that a cell uses; cells with one name share the files."""
+    mask = config.mask_of(cell.variant, cell.arm)
+    if mask.recipe != "learned":
+        return {"threshold": "base", "file": "file", "union": "oracle"}[mask.recipe]
+    fold = fold_of(config, cell.arm, cell.replicate)
+    if mask.labels == "full":
+        return f"full-f{fold}"
+    return f"budget-f{fold}-r{cell.replicate}-n{cell.n}"
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One network of a learned mask set: the cases it learns from and the cases it is applied to."""
+
+    trained_on: list[str]
+    applied_to: list[str]
+
+
+def crossfit(budget: Sequence[str], cases: Sequence[str], *, folds: int) -> dict[str, Fit]:
+    """Networks of a learned mask set (DESIGN.md decision 7): no mask comes from a network that saw its label.
+
+    `all` learns from the whole budget and serves every other case; `k0`, `k1` … each leave out the
+    training cases they serve. A budget of one case has no other: `all` then serves that case too.
+    """
+    parts = min(folds, len(budget))
+    if parts < 2:
+        return {"all": Fit(list(budget), list(cases))}
+    fits = {"all": Fit(list(budget), [case for case in cases if case not in budget])}
+    for part in range(parts):
+        held_out = list(budget[part::parts])
+        fits[f"k{part}"] = Fit([case for case in budget if case not in held_out], held_out)
+    return fits
+
+
+def labels_of_mask(mask: MaskSettings, n: int, training_cases: int) -> int:
+    """Labelled cases that the mask of a cell has cost (REQUIREMENTS A-25)."""
+    if mask.recipe != "learned":
+        return 0
+    return n if mask.labels == "budget" else training_cases

@@ -1,0 +1,153 @@
+"""The half-finished training on disk: resumed without a flag, never mixed with other settings.
+
+`last.safetensors` and, one write older, `previous.safetensors`; tensors and a JSON header, no
+pickle. It is not a declared output of the workflow, because Snakemake deletes those before a retry
+(DESIGN decision 9).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import struct
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import safetensors
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from globalmask.errors import UserError
+from globalmask.network.lock import Lock
+from globalmask.network.model_file import digest_of
+
+LAST, PREVIOUS, PARTIAL = "last.safetensors", "previous.safetensors", "partial.safetensors"
+
+
+class Checkpoints:
+    """Checkpoints of one training in `folder`; use as a context manager, which holds the lock.
+
+    `fingerprint` maps plain names (`settings`, `cases`, `code` ...) to JSON values that must agree
+    for a resume. With `accept_code` a change under `code` is taken, and told by `load`.
+    """
+
+    every_seconds = 60.0
+
+    def __init__(
+        self,
+        folder: str | Path,
+        fingerprint: Mapping[str, Any],
+        *,
+        accept_code: bool = False,
+    ) -> None:
+        self.folder = Path(folder)
+        self.fingerprint = json.loads(json.dumps(fingerprint))
+        self.accept_code = accept_code
+        self._lock = Lock(self.folder / "lock.json")
+        self._written = time.monotonic()
+
+    def __enter__(self) -> Checkpoints:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock.acquire()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._lock.release()
+
+    def due(self) -> bool:
+        """Whether the last write is `every_seconds` ago."""
+        return time.monotonic() - self._written >= self.every_seconds
+
+    def save(self, state: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+        """Write JSON `state` and `tensors`; the checkpoint before is kept.
+
+        Raises UserError when another process has taken the training over.
+        """
+        self._lock.check()
+        plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+        record = {"fingerprint": self.fingerprint, "state": state, "sha256": digest_of(plain)}
+        partial = self.folder / PARTIAL
+        save_file(plain, partial, metadata={"checkpoint": json.dumps(record)})
+        with partial.open("rb") as stream:
+            os.fsync(stream.fileno())
+        last = self.folder / LAST
+        if last.exists():
+            os.replace(last, self.folder / PREVIOUS)
+        os.replace(partial, last)
+        self._written = time.monotonic()
+
+    def load(self) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
+        """State and tensors of the newest whole checkpoint, or None where there is none to resume.
+
+        Where `accept_code` took another code, `state["accepted_code"]` lists the earlier digests.
+        Raises UserError when the checkpoint belongs to other settings, cases or code.
+        """
+        for name in (LAST, PREVIOUS):
+            path = self.folder / name
+            if not path.exists():
+                continue
+            found = _read(path)
+            if found is None:
+                print(f"{path}: this checkpoint is torn, the one before is tried.", file=sys.stderr)
+                continue
+            record, tensors = found
+            self._compare(record["fingerprint"], record["state"])
+            return record["state"], tensors
+        return None
+
+    def clear(self) -> None:
+        """Remove the folder after success."""
+        self._lock.release()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _compare(self, found: dict[str, Any], state: dict[str, Any]) -> None:
+        names = sorted(set(found) | set(self.fingerprint))
+        changed = [name for name in names if found.get(name) != self.fingerprint.get(name)]
+        if changed == ["code"] and self.accept_code:
+            state["accepted_code"] = [*state.get("accepted_code", []), found["code"]]
+            return
+        if not changed:
+            return
+        todo = f"Go back to what it was, or delete {self.folder} to begin this training anew."
+        if changed == ["code"]:
+            todo += " To go on with the new code, add --accept-code; that is recorded."
+        raise UserError(
+            "A half-finished training was begun with something else, so it is not resumed.",
+            file=self.folder,
+            found="; ".join(_difference(name, found.get(name), self.fingerprint.get(name)) for name in changed),
+            expected="the same settings, cases and code as when it was begun",
+            todo=todo,
+        )
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
+    try:
+        with path.open("rb") as stream:
+            (length,) = struct.unpack("<Q", stream.read(8))
+            record = json.loads(json.loads(stream.read(length))["__metadata__"]["checkpoint"])
+        tensors = load_file(path)
+    except (OSError, struct.error, ValueError, KeyError, MemoryError, safetensors.SafetensorError):
+        return None
+    return (record, tensors) if digest_of(tensors) == record["sha256"] else None
+
+
+def _difference(name: str, old: Any, new: Any) -> str:
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = [key for key in sorted(set(old) | set(new)) if old.get(key) != new.get(key)]
+        return ", ".join(f"{name}.{key} was {_short(old.get(key))}, is {_short(new.get(key))}" for key in keys)
+    return f"{name} was {_short(old)}, is {_short(new)}"
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else text[:57] + "..."

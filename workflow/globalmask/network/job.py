@@ -1,0 +1,187 @@
+"""One training as a job: fingerprint, checkpoints, the loop, then its three files.
+
+Shared by the segmentation networks (`learn.train`) and the mask networks (`masks.learned`): both
+hand over samples.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import socket
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from globalmask import provenance
+from globalmask.config import TrainSettings
+from globalmask.network.checkpoint import Checkpoints
+from globalmask.network.loop import (
+    HISTORY,
+    Sample,
+    Seeds,
+    State,
+    fit,
+    resolve_device,
+    resolve_precision,
+)
+from globalmask.network.model_file import save_model
+from globalmask.network.unet import UNet, count_weights, initialise
+
+FACTS = ("arm", "variant", "scenario", "n", "replicate", "fold")
+
+
+def run_job(
+    train: Sequence[Sample],
+    validation: Sequence[Sample],
+    *,
+    structures: int,
+    settings: TrainSettings,
+    seeds: Seeds,
+    purpose: str,
+    binary: Sequence[int],
+    device: str,
+    threads: int,
+    out_dir: str | Path,
+    checkpoint_dir: str | Path | None,
+    header: Mapping[str, Any],
+    code: str,
+    accept_code: bool = False,
+    extra_networks: Mapping[str, tuple[UNet, Mapping[str, Any]]] | None = None,
+) -> State:
+    """Train a U-Net from scratch; write history.csv, run.json, model.safetensors to `out_dir`.
+
+    An interrupted training resumes by itself. `structures` is the number of foreground labels,
+    `purpose` a word that keeps the seeds of different kinds of networks apart, `binary` the input
+    channels that are masks, `code` the code digest of the calling stage. No `validation` cases:
+    fixed steps, last weights. Raises UserError as `fit` and `Checkpoints` do.
+    """
+    torch.set_num_threads(threads)
+    place = resolve_device(device)
+    precision = resolve_precision(settings.precision, place)
+    network = UNet(train[0].inputs.shape[0], structures + 1, **_shape_of(settings))
+    initialise(network, lambda layer: seeds.of(purpose, "weights", layer))
+    arguments: dict[str, Any] = {
+        "settings": settings,
+        "seeds": seeds,
+        "device": place,
+        "precision": precision,
+        "binary": binary,
+        "title": Path(out_dir).as_posix(),
+    }
+    if checkpoint_dir is None:
+        state = fit(network, train, validation, **arguments)
+        _write(
+            out_dir,
+            network,
+            state,
+            train,
+            validation,
+            header,
+            code,
+            extra_networks,
+            arguments,
+            threads,
+        )
+        return state
+    mark = {
+        "settings": settings.model_dump(mode="json"),
+        "cases": {sample.case: _digest(sample) for sample in train},
+        "validation": {sample.case: _digest(sample) for sample in validation},
+        "seeds": [seeds.seed, seeds.arm, seeds.replicate, purpose],
+        "precision": precision,
+        "code": code,
+    }
+    with Checkpoints(checkpoint_dir, mark, accept_code=accept_code) as checkpoints:
+        state = fit(network, train, validation, checkpoints=checkpoints, **arguments)
+        _write(
+            out_dir,
+            network,
+            state,
+            train,
+            validation,
+            header,
+            code,
+            extra_networks,
+            arguments,
+            threads,
+        )
+        checkpoints.clear()
+    return state
+
+
+def history_text(history: Sequence[Mapping[str, Any]]) -> str:
+    """`history.csv`: one row a validation; empty where there was none."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(HISTORY)
+    for row in history:
+        writer.writerow(["" if row[name] is None else row[name] for name in HISTORY])
+    return stream.getvalue()
+
+
+def _shape_of(settings: TrainSettings) -> dict[str, Any]:
+    return settings.model_dump(include={"channels", "activation", "norm", "dropout"})
+
+
+def _write(
+    out_dir: str | Path,
+    network: UNet,
+    state: State,
+    train: Sequence[Sample],
+    validation: Sequence[Sample],
+    header: Mapping[str, Any],
+    code: str,
+    extra_networks: Mapping[str, tuple[UNet, Mapping[str, Any]]] | None,
+    arguments: Mapping[str, Any],
+    threads: int,
+) -> None:
+    """History and run record first, the model last: where the model is, everything is."""
+    out_dir, seeds = Path(out_dir), arguments["seeds"]
+    versions = provenance.versions("torch", "numpy", "globalmask")
+    settings = arguments["settings"].model_dump(mode="json")
+    chosen = {
+        "settings": settings,
+        "precision": arguments["precision"],
+        "seeds": {"seed": seeds.seed, "arm": seeds.arm, "replicate": seeds.replicate},
+        "best_step": state.best_step,
+        "versions": versions,
+    }
+    run = {
+        **{name: header.get(name) for name in FACTS},
+        "cases": {
+            "train": [sample.case for sample in train],
+            "validation": [sample.case for sample in validation],
+        },
+        **chosen,
+        "steps": state.step,
+        "best_val_dice": state.best_val_dice,
+        "batch_statistics_dice": state.batch_statistics_dice,
+        "hours": state.best_seconds / 3600,
+        "total_hours": state.train_seconds / 3600,
+        "validation_hours": state.val_seconds / 3600,
+        "attempts": state.attempts,
+        "stop_reason": state.stop_reason,
+        "device": _device_name(arguments["device"]),
+        "host": socket.gethostname(),
+        "threads": threads,
+        "weights": count_weights(network),
+        "code": code,
+        "accepted_code": state.accepted_code,
+    }
+    provenance.write_text(out_dir / "history.csv", history_text(state.history))
+    provenance.write_json(out_dir / "run.json", run)
+    save_model(out_dir / "model.safetensors", network, {**header, **chosen}, extra_networks=extra_networks)
+
+
+def _digest(sample: Sample) -> str:
+    digest = hashlib.sha256(sample.inputs.contiguous().numpy().data)
+    digest.update(sample.label.contiguous().numpy().data)
+    return digest.hexdigest()[:16]
+
+
+def _device_name(device: torch.device) -> str:
+    return f"cuda: {torch.cuda.get_device_name(device)}" if device.type == "cuda" else "cpu"

@@ -1,0 +1,52 @@
+"""Losses and the hard Dice that chooses the best weights.
+
+The paper's loss (section 2.1, version S0) is `1 - 2 sum(PG) / (sum(P^2) + sum(G^2))`, here the mean
+over the foreground structures of the softmax over background and structures.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+SMOOTH = 1e-5
+
+
+def dice_loss(logits: Tensor, label: Tensor) -> Tensor:
+    """Mean over structures of the squared-denominator Dice loss, a scalar in 0..1.
+
+    `logits` is `(1, C+1, z, y, x)`, `label` `(1, z, y, x)` with whole numbers 0..C. A structure
+    absent from both label and prediction costs nothing.
+    """
+    chance = torch.softmax(logits.float(), dim=1)[0, 1:].flatten(1)
+    truth = _one_hot(label, logits.shape[1])
+    overlap = (chance * truth).sum(1)
+    sizes = (chance * chance).sum(1) + truth.sum(1)
+    return (1 - (2 * overlap + SMOOTH) / (sizes + SMOOTH)).mean()
+
+
+def dice_ce_loss(logits: Tensor, label: Tensor) -> Tensor:
+    """`dice_loss` plus the mean cross-entropy over all voxels."""
+    return dice_loss(logits, label) + functional.cross_entropy(logits.float(), label.long())
+
+
+LOSSES = {"dice": dice_loss, "dice_ce": dice_ce_loss}
+
+
+def hard_dice(logits: Tensor, label: Tensor) -> Tensor:
+    """Dice `(C,)` of `argmax(logits)` against `label`; NaN where the label has no such voxel.
+
+    Shapes as in `dice_loss`. Used to choose weights only: scores are made by `evidence.score`.
+    """
+    classes = logits.shape[1]
+    pairs = label[0].long() * classes + logits[0].argmax(0)
+    table = torch.bincount(pairs.flatten(), minlength=classes * classes).view(classes, classes).double()
+    truth, found = table.sum(1)[1:], table.sum(0)[1:]
+    dice = 2 * table.diagonal()[1:] / (truth + found)
+    return torch.where(truth > 0, dice, torch.nan)
+
+
+def _one_hot(label: Tensor, classes: int) -> Tensor:
+    numbers = torch.arange(1, classes, device=label.device).view(-1, 1)
+    return (label.reshape(1, -1).long() == numbers).float()

@@ -1,0 +1,282 @@
+"""Rigid or affine registration of every head to one template (paper 2.2; the tool is ANTs).
+
+A search over whole voxels first: masked normalized correlation of the template's head with the scan, for a handful
+of head tilts, over all shifts at once by Fourier transforms (Padfield, IEEE TIP 2012, doi 10.1109/TIP.2011.2181402).
+It needs no starting point, so cut vertices, shoulders and an off-centre patient do not lead it away. ANTs then refines
+the best start, with its metric kept to the template's head and to what the scan really shows.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from scipy import fft, ndimage
+
+os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "1"  # read once by ANTs' ITK: bit equality needs it
+
+import ants  # noqa: E402
+
+from globalmask import provenance  # noqa: E402
+from globalmask.config import Grid, Registration  # noqa: E402
+from globalmask.imaging.geometry import box_image, centre_of, resample, scan_grid  # noqa: E402
+from globalmask.imaging.images import array_of, image_like, read_image, write_image  # noqa: E402
+from globalmask.imaging.silhouette import head_mask  # noqa: E402
+from globalmask.prepare.grid import box_of  # noqa: E402
+
+AIR_HU = -1024.0
+TEMPLATE_MM = 2.0
+SEARCH_MM = 8.0
+WINDOW_HU = (-300.0, 700.0)
+REGION_MM = 10.0
+SEED = 20
+TILTS_DEG = ((0, 0, 0), (-10, 0, 0), (10, 0, 0), (-20, 0, 0), (20, 0, 0), (0, -10, 0), (0, 10, 0), (0, 0, -10), (0, 0, 10))
+
+
+def make_template(
+    source_ct: str | Path, out_dir: str | Path, *, grid: Grid, registration: Registration
+) -> None:
+    """Write ct.nii.gz (2 mm, identity direction), mask.nii.gz (its head mask) and box.json below `out_dir`.
+
+    The box is centred on the head mask's centre of mass plus `registration.box_offset_mm`.
+    """
+    out = Path(out_dir)
+    source = read_image(source_ct, case=f"template {registration.template}")
+    onto = scan_grid(source, spacing_mm=TEMPLATE_MM)
+    ct = array_of(resample(source, onto, outside=AIR_HU))
+    mask = head_mask(ct, TEMPLATE_MM)
+    superior, posterior, left = registration.box_offset_mm
+    middle = ndimage.center_of_mass(mask)
+    centre = onto.TransformContinuousIndexToPhysicalPoint(middle[::-1])
+    write_image(image_like(np.rint(ct).astype(np.int16), onto), out / "ct.nii.gz")
+    write_image(image_like(mask, onto), out / "mask.nii.gz")
+    provenance.write_json(
+        out / "box.json",
+        {
+            "centre_lps_mm": [centre[0] + left, centre[1] + posterior, centre[2] + superior],
+            "spacing_mm": grid.spacing_mm,
+            "size_voxels": grid.size_voxels,
+        },
+    )
+
+
+def register(
+    ct: str | Path,
+    template_dir: str | Path,
+    out_dir: str | Path,
+    *,
+    registration: Registration,
+    case: str,
+) -> None:
+    """Write to_template.mat, registration.json and registration.png of `case` below `out_dir`.
+
+    A failed registration is written with status `failed`; `prepare_ct` refuses it.
+    """
+    out = Path(out_dir)
+    raw = read_image(ct, case=case)
+    template = Template(Path(template_dir))
+    start, tried = search(raw, template)
+    transform = refine(raw, template, start, kind=registration.transform)
+    quality, registered = judge(raw, template, transform)
+    record = {
+        "case": case,
+        "status": "ok" if quality["overlap"] >= registration.least_overlap else "failed",
+        **quality,
+        "least_overlap": registration.least_overlap,
+        **movement(transform, template.centre),
+        "transform": registration.transform,
+        "starts": tried,
+        "versions": provenance.versions("antspyx", "SimpleITK"),
+    }
+    with provenance.atomic(out / "to_template.mat") as temporary:
+        sitk.WriteTransform(transform, str(temporary))
+    provenance.write_json(out / "registration.json", record)
+    draw(registered, template, record, out / "registration.png")
+
+
+class Template:
+    """The template inside its box and a margin, at 2 mm: HU and head mask (z, y, x), and its middle."""
+
+    def __init__(self, folder: Path) -> None:
+        ct, mask = read_image(folder / "ct.nii.gz"), read_image(folder / "mask.nii.gz")
+        self.box = box_of(folder / "box.json")
+        self.centre = centre_of(self.box)
+        size = math.ceil(self.box.GetSize()[0] * self.box.GetSpacing()[0] / TEMPLATE_MM)
+        self.grid = box_image(self.centre, spacing_mm=TEMPLATE_MM, size_voxels=size)
+        self.hu = array_of(resample(ct, self.grid, outside=AIR_HU))
+        self.mask = array_of(resample(mask, self.grid, interpolation="nearest", outside=0)) > 0
+        self.seen = array_of(resample(_ones(ct), self.grid, interpolation="nearest", outside=0)) > 0
+
+    @property
+    def region(self) -> np.ndarray:
+        """Where the metric looks (bool, z, y, x): the head and the air just around it."""
+        return (ndimage.distance_transform_edt(~self.mask) * TEMPLATE_MM <= REGION_MM) & self.seen
+
+
+def search(raw: sitk.Image, template: Template) -> tuple[sitk.Transform, list[dict[str, Any]]]:
+    """The best of all shifts for each tilt; a rigid transform, template points to raw points, and what was tried."""
+    onto = scan_grid(raw, spacing_mm=SEARCH_MM)
+    scan = _window(array_of(resample(_smooth(raw), onto, outside=AIR_HU)))
+    seen = array_of(resample(_ones(raw), onto, interpolation="nearest", outside=0)) > 0
+    head = image_like(_window(template.hu), template.grid)
+    region = image_like(template.region, template.grid)
+    small = box_image(
+        template.centre,
+        spacing_mm=SEARCH_MM,
+        size_voxels=math.ceil(template.grid.GetSize()[0] * TEMPLATE_MM / SEARCH_MM * 1.25),
+    )
+    shape = [fft.next_fast_len(a + b - 1, real=True) for a, b in zip(scan.shape, small.GetSize(), strict=True)]
+    spectra = [fft.rfftn(each, shape) for each in (seen.astype(np.float32), scan * seen, scan**2 * seen)]
+    tried, best = [], None
+    for tilt in TILTS_DEG:
+        turn = sitk.Euler3DTransform(template.centre, *(math.radians(value) for value in tilt))
+        values = array_of(resample(_smooth(head), small, transform=turn, outside=0.0))
+        weight = array_of(resample(region, small, transform=turn, outside=0)) >= 0.5
+        score, shift = _best_shift(spectra, values, weight, shape)
+        tried.append({"tilt_deg": list(tilt), "similarity": round(float(score), 4)})
+        if best is None or score > best[0]:
+            best = (score, turn, shift)
+    assert best is not None
+    _, turn, shift = best
+    there = np.array(onto.TransformContinuousIndexToPhysicalPoint([float(value) for value in shift[::-1]]))
+    move = there - np.array(small.GetOrigin())
+    # `turn` maps points of the tilted head to template points, so its inverse comes first, then the shift.
+    start = sitk.Euler3DTransform(turn.GetInverse())
+    start.SetTranslation((np.array(start.GetTranslation()) + move).tolist())
+    return start, tried
+
+
+def _best_shift(
+    spectra: list[np.ndarray], values: np.ndarray, weight: np.ndarray, shape: list[int]
+) -> tuple[float, np.ndarray]:
+    """Highest masked normalized correlation and the voxel shift (z, y, x) of the template's corner in the scan."""
+    seen, first, second = spectra
+    w = np.conj(fft.rfftn(weight.astype(np.float32), shape))
+    t = np.conj(fft.rfftn(values * weight, shape))
+    t2 = np.conj(fft.rfftn(values**2 * weight, shape))
+    back = lambda product: fft.irfftn(product, shape)  # noqa: E731
+    count = np.maximum(back(seen * w), 1e-3)
+    sum_scan, sum_head = back(first * w), back(seen * t)
+    cross = back(first * t) - sum_scan * sum_head / count
+    spread = np.maximum(back(second * w) - sum_scan**2 / count, 0) * np.maximum(
+        back(seen * t2) - sum_head**2 / count, 0
+    )
+    score = np.where(count >= 0.6 * weight.sum(), cross / np.sqrt(spread + 1e-3), -1.0)
+    place = np.array(np.unravel_index(int(score.argmax()), score.shape))
+    return float(score.max()), np.where(place > np.array(shape) // 2, place - np.array(shape), place)
+
+
+def refine(raw: sitk.Image, template: Template, start: sitk.Transform, *, kind: str) -> sitk.AffineTransform:
+    """ANTs from `start`, between volumes on the template's 2 mm grid; returns template points to raw points."""
+    moved = array_of(resample(raw, template.grid, transform=start, outside=AIR_HU))
+    seen = array_of(resample(_ones(raw), template.grid, transform=start, interpolation="nearest", outside=0))
+    with tempfile.TemporaryDirectory() as folder:
+        result = ants.registration(
+            fixed=_ants_image(_window(template.hu), template.grid),
+            moving=_ants_image(_window(moved), template.grid),
+            type_of_transform="Rigid" if kind == "rigid" else "Affine",
+            initial_transform="Identity",
+            mask=_ants_image(template.region.astype(np.float32), template.grid),
+            moving_mask=_ants_image(seen.astype(np.float32), template.grid),
+            mask_all_stages=True,
+            aff_metric="mattes",
+            aff_iterations=(100, 50, 20),
+            aff_shrink_factors=(4, 2, 1),
+            aff_smoothing_sigmas=(2, 1, 0),
+            aff_random_sampling_rate=0.2,
+            random_seed=SEED,
+            outprefix=str(Path(folder) / "ants"),
+        )
+        fine = sitk.ReadTransform(result["fwdtransforms"][0])
+    return as_affine([start, fine])
+
+
+def as_affine(steps: list[sitk.Transform]) -> sitk.AffineTransform:
+    """One affine for linear `steps`; the last of them is applied to a point first."""
+    whole = sitk.CompositeTransform(steps)
+    zero = np.array(whole.TransformPoint((0.0, 0.0, 0.0)))
+    columns = [np.array(whole.TransformPoint(axis)) - zero for axis in np.eye(3).tolist()]
+    affine = sitk.AffineTransform(3)
+    affine.SetMatrix(np.stack(columns, axis=1).ravel().tolist())
+    affine.SetTranslation(zero.tolist())
+    return affine
+
+
+def judge(
+    raw: sitk.Image, template: Template, transform: sitk.Transform
+) -> tuple[dict[str, float], np.ndarray]:
+    """Overlap (Dice of the head masks) and similarity (correlation of HU in the head), both where both scans see."""
+    hu = array_of(resample(raw, template.grid, transform=transform, outside=AIR_HU))
+    seen = array_of(resample(_ones(raw), template.grid, transform=transform, interpolation="nearest", outside=0)) > 0
+    both = seen & template.seen
+    mine, theirs = head_mask(hu, TEMPLATE_MM) & both, template.mask & both
+    total = mine.sum() + theirs.sum()
+    overlap = 2 * (mine & theirs).sum() / total if total else 0.0
+    here = template.region & both
+    a, b = _window(hu)[here], _window(template.hu)[here]
+    similar = float(np.corrcoef(a, b)[0, 1]) if here.sum() > 1 and a.std() > 0 and b.std() > 0 else 0.0
+    return {"overlap": round(float(overlap), 4), "similarity": round(similar, 4)}, hu
+
+
+def movement(transform: sitk.AffineTransform, centre: tuple[float, float, float]) -> dict[str, Any]:
+    """Angle in degrees of the rotation part and how far the middle of the box moves (x, y, z) in mm."""
+    left, _, right = np.linalg.svd(np.array(transform.GetMatrix()).reshape(3, 3))
+    cosine = (np.trace(left @ right) - 1) / 2
+    shift = np.array(transform.TransformPoint(centre)) - np.array(centre)
+    return {
+        "rotation_deg": round(math.degrees(math.acos(min(1.0, max(-1.0, float(cosine))))), 3),
+        "translation_mm": [round(float(value), 3) for value in shift],
+    }
+
+
+def draw(registered_hu: np.ndarray, template: Template, record: dict[str, Any], path: Path) -> None:
+    """The registered CT in three planes with the template's head contour over it."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10.5, 4.0), layout="constrained")
+    middle = [int(round(value)) for value in ndimage.center_of_mass(template.mask)]
+    for axis, (name, place) in enumerate(zip(("axial", "coronal", "sagittal"), middle, strict=True)):
+        axes = figure.add_subplot(1, 3, axis + 1)
+        origin = "upper" if axis == 0 else "lower"
+        axes.imshow(registered_hu.take(place, axis), cmap="gray", vmin=-200, vmax=300, origin=origin)
+        axes.contour(template.mask.take(place, axis), [0.5], colors="#E69F00", linewidths=1.0)
+        axes.set_title(name)
+        axes.set_axis_off()
+    figure.suptitle(
+        f"{record['case']}: {record['status']}, overlap {record['overlap']:.3f}, "
+        f"similarity {record['similarity']:.3f}, rotation {record['rotation_deg']:.1f} degrees"
+    )
+    with provenance.atomic(path) as temporary:
+        figure.savefig(temporary, dpi=80)
+
+
+def _window(hu: np.ndarray) -> np.ndarray:
+    """HU clipped to where heads differ from air and bone from soft tissue, as 0..1 float32."""
+    low, high = WINDOW_HU
+    return ((np.clip(hu, low, high) - low) / (high - low)).astype(np.float32)
+
+
+def _ones(image: sitk.Image) -> sitk.Image:
+    ones = sitk.Image(image.GetSize(), sitk.sitkUInt8) + 1
+    ones.CopyInformation(image)
+    return ones
+
+
+def _smooth(image: sitk.Image) -> sitk.Image:
+    """Blurred for the search grid, so that what lies between its voxels still counts."""
+    return sitk.SmoothingRecursiveGaussian(sitk.Cast(image, sitk.sitkFloat32), SEARCH_MM / 2.355)
+
+
+def _ants_image(array_zyx: np.ndarray, grid: sitk.Image) -> Any:
+    return ants.from_numpy(
+        np.ascontiguousarray(array_zyx.T, dtype=np.float32),
+        origin=list(grid.GetOrigin()),
+        spacing=list(grid.GetSpacing()),
+        direction=np.array(grid.GetDirection()).reshape(3, 3),
+    )

@@ -1,0 +1,180 @@
+"""report.html: one self-contained page that a reader opens first.
+
+Images are inside the file, styles are inline, there is no script and nothing is fetched. All text that comes
+from data is escaped by the template engine.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from PIL import Image
+
+from globalmask.present import report_sections as say
+from globalmask.present.outputs import FIGURES, Plan, arm_of, case_sheet_name, editions, tested
+from globalmask.present.results import read_json, read_runs, read_scores
+from globalmask.present.tables import Table, build_tables, text_columns
+from globalmask.provenance import write_text
+
+TEMPLATES = Path(__file__).parent / "templates"
+SHEET_PIXELS = 1600
+MOST_CASE_SHEETS = 12
+FIRST = "fig4"
+SHEET_CAPTIONS = {
+    "check": "The raw scan in three planes with the label's contours, before anything is done to it.",
+    "registration": "Each scan after registration, against the template.",
+}
+ALTERNATIVES = {
+    "fig3": "Contours of the ground truth, of CT and of Mask over axial CT slices",
+    "fig4": "Line chart of mean Dice against the number of training cases, one line a scenario",
+    "fig5": "Contours of the ground truth, of CT and of CT + mask over axial CT slices, few training cases",
+    "fig6": "Line charts of training and validation loss against optimiser steps, CT and CT + mask",
+    "fig7": "Grid of grey feature maps of the CT + mask model",
+    "fig8": "Three rows of eight matched grey feature maps",
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image inside the page: `source` is a data URL; `anchor` its id."""
+
+    anchor: str
+    title: str
+    caption: str
+    alternative: str
+    source: str
+
+
+def make_report(*, run_dir: Path, plan: Plan, out: Path) -> None:
+    """Write the report of a run to `out`, from its scores, run records, figures and sheets.
+
+    `plan` is the JSON object of the lead rule: run, seed, replicates, config (validated, as JSON), versions
+    (name to version), arms (name, published `brain|heart|null`, synthetic, structures, sizes, registered,
+    clip_hu, test_cases {fold: [case]}, cases), variants (name, preset, arms, scenarios). Figures and sheets must
+    be there (`make_figures`, `make_sheets`); tables are built again from the scores.
+    """
+    run_dir = Path(run_dir)
+    scores, runs = read_scores(run_dir), read_runs(run_dir, plan)
+    figures = _figures(run_dir, plan)
+    write_text(out, _template().render(**_context(run_dir, plan, scores, runs, figures)))
+
+
+def _context(
+    run_dir: Path, plan: Plan, scores: pd.DataFrame, runs: pd.DataFrame, figures: list[Picture]
+) -> dict[str, Any]:
+    return {
+        "run": plan["run"],
+        "kind": say.data_kind(plan),
+        "ran": say.what_ran(plan, runs),
+        "sentences": say.sentences(plan, scores),
+        "first": next(figure for figure in figures if figure.anchor == FIRST),
+        "figures": [figure for figure in figures if figure.anchor != FIRST],
+        "tables": [_shown(table) for table in build_tables(plan, scores, runs)],
+        "masks": say.mask_quality(run_dir, plan, scores),
+        "registrations": say.registrations(run_dir, plan),
+        "checks": say.check_notes(run_dir, plan),
+        "check_sheets": _arm_sheets(run_dir, plan, "check", "Check pictures"),
+        "registration_sheets": _arm_sheets(run_dir, plan, "registration", "Registration"),
+        "case_sheets": _case_sheets(run_dir, plan),
+        "assumptions": say.assumptions(),
+        "splits": say.splits(run_dir, plan),
+        "trainings": say.trainings(runs),
+        "provenance": say.provenance_rows(run_dir, plan, scores, runs),
+        "config": say.config_text(plan),
+    }
+
+
+def _template() -> Any:
+    loader = FileSystemLoader(TEMPLATES)
+    environment = Environment(
+        loader=loader,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html.j2")
+
+
+def _figures(run_dir: Path, plan: Plan) -> list[Picture]:
+    captions = read_json(run_dir / "figures" / "captions.json") or {}
+    found = []
+    for edition in editions(plan):
+        arms = " and ".join(arm for arm, _ in edition.pairs)
+        for figure in FIGURES:
+            name = f"{figure}{edition.suffix}"
+            source = _as_png(run_dir / "figures" / f"{name}.png")
+            title = f"Figure {figure.removeprefix('fig')}"
+            title += f" (variant {edition.suffix.removeprefix('_')})" if edition.suffix else ""
+            alternative = f"{ALTERNATIVES[figure]}: {arms}. The caption below says what is shown."
+            found.append(Picture(name, title, captions.get(name, ""), alternative, source))
+    return found
+
+
+def _shown(table: Table) -> dict[str, Any]:
+    groups: list[list[Any]] = []
+    for group, _ in table.header:
+        if group and groups and groups[-1][0] == group:
+            groups[-1][1] += 1
+        else:
+            groups.append([group, 1])
+    starts = set(table.blocks) if len(table.blocks) < len(table.rows) else set()
+    published = [column.startswith("published") for _, column in table.header]
+    return {
+        "name": table.name,
+        "title": table.title,
+        "caption": table.caption,
+        "groups": groups,
+        "columns": [column for _, column in table.header],
+        "rows": [(place in starts, row) for place, row in enumerate(table.rows)],
+        "words": text_columns(table),
+        "published": published,
+    }
+
+
+def _arm_sheets(run_dir: Path, plan: Plan, kind: str, title: str) -> list[Picture]:
+    found = []
+    for arm in plan["arms"]:
+        path = run_dir / "sheets" / f"{kind}_{arm['name']}.png"
+        if kind == "registration" and not arm["registered"]:
+            continue
+        words = f"{title} of all cases of {arm['name']}{_synthetic(arm)}"
+        found.append(Picture(f"{kind}-{arm['name']}", words, SHEET_CAPTIONS[kind], words, _as_jpeg(path)))
+    return found
+
+
+def _case_sheets(run_dir: Path, plan: Plan) -> list[Picture]:
+    found = []
+    for arm in plan["arms"]:
+        name = arm["name"]
+        for case in list(tested(plan, name))[:MOST_CASE_SHEETS]:
+            words = f"{name}, test case {case}{_synthetic(arm_of(plan, name))}"
+            caption = f"{words}: mask, ground truth (white) and predictions at the largest size, in three planes."
+            source = _as_jpeg(run_dir / "sheets" / case_sheet_name(name, case))
+            found.append(Picture(f"case-{name}-{case}", words, caption, caption, source))
+    return found
+
+
+def _synthetic(arm: Any) -> str:
+    return " (SYNTHETIC data)" if arm["synthetic"] else ""
+
+
+def _as_png(path: Path) -> str:
+    return "data:image/png;base64," + base64.b64encode(Path(path).read_bytes()).decode("ascii")
+
+
+def _as_jpeg(path: Path) -> str:
+    """The picture at most `SHEET_PIXELS` wide; photographs this size are a tenth of their PNG."""
+    with Image.open(path) as image:
+        picture = image.convert("RGB")
+    if picture.width > SHEET_PIXELS:
+        picture = picture.resize((SHEET_PIXELS, round(picture.height * SHEET_PIXELS / picture.width)))
+    stream = io.BytesIO()
+    picture.save(stream, format="JPEG", quality=84, optimize=True)
+    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode("ascii")

@@ -1,0 +1,131 @@
+"""Colours, labels and print settings that all figures share.
+
+Colours are Okabe and Ito's, told apart with every common kind of colour blindness
+(https://jfly.uni-koeln.de/color/). A scenario has one colour and one marker everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from globalmask.provenance import atomic
+
+SCENARIO_LABELS = {"ct": "CT", "mask": "Mask", "ct_mask": "CT + mask"}
+SCENARIO_COLOURS = {"ct": "#0072B2", "mask": "#E69F00", "ct_mask": "#009E73"}
+SCENARIO_MARKERS = {"ct": "o", "mask": "s", "ct_mask": "D"}
+_OTHER = ("#CC79A7", "#D55E00", "#56B4E9", "#000000")
+STRUCTURE_COLOURS = (
+    "#F0E442",
+    "#8BDCFF",
+    "#E8601C",
+    "#E68FC3",
+    "#00C78C",
+    "#E69F00",
+    "#4C7DFF",
+    "#B8B8B8",
+)
+STRUCTURE_LABELS = {"brain_stem": "Brain stem", "left_eye": "Left eye", "right_eye": "Right eye"}
+TRUTH_LABEL = "Ground truth"
+GREY = "#5F6B76"
+INK = "#1B2530"
+WIDTH_INCHES = 7.09  # 180 mm: two columns of a journal page
+SYNTHETIC = "Synthetic data"
+
+_SETTINGS = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["Arial", "Helvetica", "Liberation Sans", "DejaVu Sans"],
+    "font.size": 8,
+    "axes.titlesize": 9,
+    "axes.titleweight": "bold",
+    "axes.labelsize": 8,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "legend.fontsize": 7.5,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.7,
+    "lines.linewidth": 1.4,
+    "figure.dpi": 100,
+    "savefig.dpi": 200,
+    "pdf.fonttype": 42,
+    "svg.fonttype": "none",
+}
+
+
+def use_style() -> None:
+    """Set the print settings for all figures of this process."""
+    plt.rcParams.update(_SETTINGS)
+
+
+def scenario_label(scenario: str) -> str:
+    """What readers see for a scenario word; unknown words are shown as they are."""
+    return SCENARIO_LABELS.get(scenario, scenario.replace("_", " "))
+
+
+def scenario_colour(scenario: str) -> str:
+    """The one colour of a scenario; controls get a fixed colour by their name."""
+    return SCENARIO_COLOURS.get(scenario, _OTHER[sum(scenario.encode()) % len(_OTHER)])
+
+
+def scenario_marker(scenario: str) -> str:
+    """The one marker of a scenario."""
+    return SCENARIO_MARKERS.get(scenario, "^")
+
+
+def structure_label(structure: str) -> str:
+    """What readers see for a structure."""
+    return STRUCTURE_LABELS.get(structure, structure.replace("_", " "))
+
+
+def structure_colours(structures: Sequence[str]) -> dict[str, str]:
+    """A bright colour for each structure, for contours over a grey image."""
+    return {name: STRUCTURE_COLOURS[i % len(STRUCTURE_COLOURS)] for i, name in enumerate(structures)}
+
+
+def panel_letter(index: int) -> str:
+    """A, B, C ... Z, AA, AB ..."""
+    letter = chr(ord("A") + index % 26)
+    return letter if index < 26 else panel_letter(index // 26 - 1) + letter
+
+
+def mark_synthetic(figure: Figure, synthetic: Mapping[str, bool]) -> None:
+    """Write 'Synthetic data' into the figure itself, so that a copied picture still says so.
+
+    `synthetic` tells for each arm shown whether its data are; when some are real, the others are named.
+    """
+    names = [arm for arm, is_synthetic in synthetic.items() if is_synthetic]
+    if names:
+        which = "" if len(names) == len(synthetic) else f": {', '.join(names)}"
+        note = dict(ha="right", va="top", fontsize=6.5, color="#A33A00", style="italic")
+        figure.text(0.995, 0.995, f"{SYNTHETIC} (no patient){which}", **note)
+
+
+def save(figure: Figure, folder: Path, name: str) -> None:
+    """Write `{name}.png` (200 dpi) and `{name}.pdf` without dates, so that equal figures are equal files."""
+    for kind, metadata in (
+        ("png", {"Software": None}),
+        ("pdf", {"CreationDate": None, "Producer": None}),
+    ):
+        with atomic(Path(folder) / f"{name}.{kind}") as temporary:
+            figure.savefig(temporary, format=kind, metadata=metadata)
+    plt.close(figure)
+
+
+def message_figure(text: str) -> Figure:
+    """A small figure that says why there is nothing to show."""
+    figure = plt.figure(figsize=(WIDTH_INCHES, 1.6))
+    figure.text(0.5, 0.5, text, ha="center", va="center", fontsize=9, color=GREY, wrap=True)
+    return figure

@@ -1,0 +1,135 @@
+"""Shared by all rule files: the validated config, the case tables, the matrix, small helpers."""
+
+import dataclasses
+import json
+import re
+import shlex
+import sys
+from pathlib import Path
+
+PACKAGE_PARENT = str(Path(workflow.basedir) / "workflow")
+sys.path.insert(0, PACKAGE_PARENT)
+
+from globalmask import config as configuration
+from globalmask import matrix
+from globalmask.errors import UserError
+from globalmask.intake.cases import missing_data_block
+from globalmask.intake.cohort import Cohort
+from globalmask.provenance import code_digest
+
+
+def stop(error):
+    """End with one block on the terminal instead of a traceback."""
+    print(error, file=sys.stderr, flush=True)
+    sys.exit(2)
+
+
+try:
+    CONFIG = configuration.load(config, file=" + ".join(map(str, workflow.configfiles)))
+    COHORTS = {name: Cohort.of(CONFIG, name) for name in CONFIG.arms}
+    absent = [cohort.wanted for cohort in COHORTS.values() if not cohort.rows]
+    # A lint needs no data; everything else does.
+    if absent and "--lint" not in sys.argv:
+        raise missing_data_block(absent)
+    for cohort in COHORTS.values():
+        if cohort.rows:
+            cohort.check()
+except UserError as error:
+    stop(error)
+
+RUN = f"results/{CONFIG.run}"
+LOGS = f"logs/{CONFIG.run}"
+SIZES = {name: cohort.sizes for name, cohort in COHORTS.items()}
+CELLS = list(matrix.cells(CONFIG, SIZES))
+MASK_SETS = {(cell.arm, matrix.mask_set_of(CONFIG, cell)): cell for cell in CELLS}
+REGISTERED = [name for name, arm in CONFIG.arms.items() if arm.registration]
+CONDA_ENV = "../../envs/globalmask.yaml"
+ON_GPU = int(CONFIG.device == "cuda")
+
+# Under --sdm conda the environment's own python runs the stage, else the one that runs Snakemake.
+PYTHON = (
+    "python"
+    if "conda"
+    in [str(method) for method in workflow.deployment_settings.deployment_method]
+    else shlex.quote(sys.executable)
+)
+shell.prefix(
+    f"set -euo pipefail; export PYTHONPATH={shlex.quote(PACKAGE_PARENT)};"
+    f' globalmask() {{{{ {PYTHON} -m globalmask "$@"; }}}}; '
+)
+
+FAILURE_HELP = (
+    f"A job failed. Its log is shown above and lies under {LOGS}/. After mending the cause, the same"
+    " command goes on where it stopped. README.md, section Troubleshooting, lists the usual causes."
+)
+
+
+def any_of(names):
+    """A wildcard constraint that matches exactly these names, and nothing when there are none."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
+wildcard_constraints:
+    arm=any_of(CONFIG.arms),
+    variant=any_of(CONFIG.variants),
+    scenario="ct|mask|ct_mask",
+    case=any_of({case for cohort in COHORTS.values() for case in cohort.cases}),
+    mask_set=any_of({mask_set for _, mask_set in MASK_SETS}),
+    part=r"all|k\d+",
+    n=r"\d+",
+    replicate=r"\d+",
+
+
+def as_json(value):
+    """Settings for a command line: the same values give the same text, so nothing reruns by chance."""
+    return json.dumps(value, sort_keys=True)
+
+
+def cell_of(wildcards):
+    return matrix.Cell(
+        wildcards.arm,
+        wildcards.variant,
+        wildcards.scenario,
+        int(wildcards.n),
+        int(wildcards.replicate),
+    )
+
+
+def masks_folder(cell):
+    return f"{RUN}/{cell.arm}/masks/{matrix.mask_set_of(CONFIG, cell)}"
+
+
+def split_of(cell):
+    return COHORTS[cell.arm].split(cell.replicate)
+
+
+def role_in(split, case):
+    """Role of a case in a split."""
+    if case in split.train_order:
+        return "train"
+    return "validation" if case in split.validation else "test"
+
+
+def run_dir(wildcards):
+    return RUN
+
+
+def prepared_dir(wildcards):
+    return f"{RUN}/{wildcards.arm}/prepared"
+
+
+def coarse_dir(wildcards):
+    return f"{RUN}/{wildcards.arm}/coarse"
+
+
+def raw_ct(wildcards):
+    return COHORTS[wildcards.arm].cases[wildcards.case].ct
+
+
+def raw_label(wildcards):
+    return COHORTS[wildcards.arm].cases[wildcards.case].label
+
+
+def per_case(pattern, arm, cases):
+    """Files of one arm, one a case; `pattern` starts below the arm's folder."""
+    return [f"{RUN}/{arm}/{pattern.format(case=case)}" for case in cases]
