@@ -215,7 +215,7 @@ def mask_union(case: Text, label: File, mask: File, box: File, settings: Setting
 @app.command()
 def coarsen_ct(case: Text, ct: File, out: File, settings: Settings) -> None:
     """The raw CT on the mask network's coarse grid."""
-    from globalmask.masks import learned as stage
+    from globalmask.masks import coarse as stage
 
     stage.coarsen_ct(ct_path=ct, out_ct=out, grid=Grid(**json.loads(settings)["grid"]), case=case)
 
@@ -223,7 +223,7 @@ def coarsen_ct(case: Text, ct: File, out: File, settings: Settings) -> None:
 @app.command()
 def coarsen_label(case: Text, label: File, like: File, out: File, settings: Settings) -> None:
     """The union of a training case's labels on the mask network's coarse grid."""
-    from globalmask.masks import learned as stage
+    from globalmask.masks import coarse as stage
 
     values = json.loads(settings)["values"]
     stage.coarsen_label(label_path=label, coarse_ct_path=like, out_label=out, values=values, case=case)

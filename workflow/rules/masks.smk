@@ -101,7 +101,7 @@ rule coarsen_ct:
         runtime=10,
     params:
         settings=coarse_settings,
-        code=code_digest("masks.learned"),
+        code=code_digest("masks.coarse"),
     shell:
         "globalmask coarsen-ct --case {wildcards.case:q} --ct {input.ct:q} --out {output:q}"
         " --settings {params.settings:q} > {log:q} 2>&1"
@@ -125,7 +125,7 @@ rule coarsen_label:
         runtime=10,
     params:
         settings=label_settings,
-        code=code_digest("masks.learned"),
+        code=code_digest("masks.coarse"),
     shell:
         "globalmask coarsen-label --case {wildcards.case:q} --label {input.label:q}"
         " --like {input.ct:q} --out {output:q} --settings {params.settings:q} > {log:q} 2>&1"

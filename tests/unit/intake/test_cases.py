@@ -82,9 +82,7 @@ def test_optional_columns(folder: Path) -> None:
 
     (row,) = read_cases(write(folder, text), data_dir=None)
 
-    assert row == CaseRow(
-        "p1", None, str(folder / "first contours.nrrd"), str(folder / "heart.nii.gz"), "test", "A"
-    )
+    assert row == CaseRow("p1", None, str(folder / "first contours.nrrd"), str(folder / "heart.nii.gz"), "test", "A")
 
 
 ROW = "p1\tsecond.mha\tsecond_label.nii.gz\n"
@@ -171,6 +169,14 @@ def test_required_columns_must_be_filled(folder: Path) -> None:
     assert "The field 'mask' is empty." in told
 
 
+def test_a_link_is_no_other_scan(folder: Path) -> None:
+    (folder / "linked.mha").symlink_to(folder / "second.mha")
+
+    told = block(folder, HEADER + ROW + "p2\tlinked.mha\tfirst contours.nrrd\n")
+
+    assert "The same file is used twice: as ct of p1 and as ct of p2." in told
+
+
 def test_all_faults_are_told_together(folder: Path) -> None:
     text = HEADER + "a/b\tsecond.mha\tgone.nii.gz\np1\tsecond.mha\t\n"
 
@@ -241,6 +247,7 @@ def test_nothing_heavy_is_imported() -> None:
     assert found.stdout.strip() == "[]"
 
 
+@settings(deadline=None)
 @given(st.text(max_size=70))
 def test_a_good_id_is_a_plain_file_name(case: str) -> None:
     if not bad_id(case):
@@ -249,7 +256,7 @@ def test_a_good_id_is_a_plain_file_name(case: str) -> None:
         assert not set(case) & set("/\\ \n\t\0:*?\"<>|'$;&")
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.one_of(st.binary(max_size=200), st.text("casetlb#\t\n\r\"'/. 1\ufeff", max_size=200).map(str.encode)))
 def test_no_table_crashes_but_with_our_own_error(tmp_path: Path, raw: bytes) -> None:
     for text in (raw, HEADER.encode() + raw):

@@ -322,9 +322,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("spoil", "what", "found"), BAD, ids=[row[0].__name__[6:] for row in BAD])
-def test_a_bad_case_gives_its_block(
-    place: Place, spoil: Callable[[Place], None], what: str, found: str
-) -> None:
+def test_a_bad_case_gives_its_block(place: Place, spoil: Callable[[Place], None], what: str, found: str) -> None:
     spoil(place)
 
     faults = place.check()["faults"]

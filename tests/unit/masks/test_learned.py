@@ -12,9 +12,8 @@ import torch
 from globalmask.config import Grid, TrainSettings
 from globalmask.errors import UserError
 from globalmask.imaging.images import array_of, image_like, read_image, write_image
+from globalmask.masks.coarse import coarsen_ct, coarsen_label
 from globalmask.masks.learned import (
-    coarsen_ct,
-    coarsen_label,
     inside_probability,
     mask_of,
     predict_masks,

@@ -12,7 +12,13 @@ import SimpleITK as sitk
 from globalmask.errors import UserError
 from globalmask.imaging.geometry import box_image
 from globalmask.imaging.images import image_like, write_image
-from globalmask.masks.quality import binary_dice, lost_shares, measure_mask
+from globalmask.masks.quality import (
+    binary_dice,
+    lost_shares,
+    measure_mask,
+    quality_by_role,
+    summarise_quality,
+)
 from globalmask.masks.record import write_mask
 
 
@@ -56,7 +62,7 @@ def test_lost_share_follows_a_turned_scan_and_a_transform():
     assert shares == {"a": 0.25, "b": 1.0}
 
 
-def measure(tmp_path, **options) -> dict:
+def measure(tmp_path, recipe="learned", **options) -> dict:
     """One case whose mask covers half of the label's union; its box of 4 voxels loses half of value 9."""
     label = np.zeros((4, 4, 8), np.uint8)
     label[1:3, 1:3, 2:4], label[1:3, 1:3, 4:8] = 1, 2
@@ -66,7 +72,7 @@ def measure(tmp_path, **options) -> dict:
     write_image(like, tmp_path / "label.nii.gz")
     write_image(image_like((label * 10).astype(np.int16), like), tmp_path / "raw.nii.gz")
     paths = {"out_mask": tmp_path / "m.nii.gz", "out_json": tmp_path / "m.json"}
-    write_mask(mask, like, **paths, case="c", recipe="learned", size_voxels=4, part="k2")
+    write_mask(mask, like, **paths, case="c", recipe=recipe, size_voxels=4, part="k2")
     before = (tmp_path / "m.nii.gz").read_bytes(), (tmp_path / "m.json").read_bytes()
     measure_mask(
         mask_path=paths["out_mask"],
@@ -105,3 +111,37 @@ def test_fixed_box_that_loses_a_training_structure_is_an_error(tmp_path):
         measure(tmp_path, role="train", fixed_box=True)
     assert "50.0 % of far" in str(told.value)
     assert not (tmp_path / "m.quality.json").exists()
+
+
+def test_head_mask_has_no_dice_with_its_structures(tmp_path):
+    assert measure(tmp_path, recipe="threshold")["dice"] is None
+
+
+def masks(role, *dice) -> list[dict]:
+    return [{"role": role, "dice": value, "status": "ok" if value else "empty"} for value in dice]
+
+
+def test_quality_by_role_and_its_gap():
+    found = quality_by_role([*masks("train", 0.9, 0.96), *masks("test", 0.8, 0.0, 0.9)])
+    assert found["roles"]["test"] == {
+        "cases": 3,
+        "empty": 1,
+        "mean_dice": 0.566667,
+        "least_dice": 0.0,
+    }
+    assert found["gap"] == pytest.approx(0.93 - 0.566667)
+    assert found["flagged"]
+
+
+@pytest.mark.parametrize(("test", "gap", "flagged"), [(0.85, 0.05, False), (0.84, 0.06, True), (0.96, -0.06, True)])
+def test_gap_is_flagged_either_way(test, gap, flagged):
+    found = quality_by_role([*masks("train", 0.9), *masks("test", test), *masks("validation", 0.1)])
+    assert (found["gap"], found["flagged"]) == (pytest.approx(gap), flagged)
+
+
+def test_no_gap_without_dice(tmp_path):
+    (tmp_path / "a.json").write_text(json.dumps({"role": None, "dice": None, "status": "ok"}))
+    summarise_quality(quality_paths=[tmp_path / "a.json"], out_json=tmp_path / "all.json")
+    found = json.loads((tmp_path / "all.json").read_text())
+    nothing = {"cases": 1, "empty": 0, "mean_dice": None, "least_dice": None}
+    assert found == {"roles": {"none": nothing}, "gap": None, "flagged": False}

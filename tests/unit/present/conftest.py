@@ -6,7 +6,9 @@ predictions are the truth, shifted and shrunk; scores are drawn, not computed, s
 
 from __future__ import annotations
 
+import functools
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +39,11 @@ ELLIPSOIDS = {
 HU = {"brain": [35, 10, 10], "heart": [110, 180, 190, 120, 125, 190, 150]}
 BASE = {"ct": 0.42, "mask": 0.45, "ct_mask": 0.56}
 GAIN = {"ct": 0.14, "mask": 0.09, "ct_mask": 0.105}
-SCORE_COLUMNS = (
-    "run,data,arm,variant,preset,mask_recipe,mask_set,scenario,n_train,replicate,fold,case,structure,space,"
-    "dice,com_mm,hd95_mm,assd_mm,nsd_1p5mm,nsd_3mm,ref_ml,pred_ml,ref_lost_share,status,labels_train,labels_val,labels_mask"
-).split(",")
+SCORE_COLUMNS = [
+    *("run", "data", "arm", "variant", "preset", "mask_recipe", "mask_set", "scenario", "n_train", "replicate"),
+    *("fold", "case", "structure", "space", "dice", "com_mm", "hd95_mm", "assd_mm", "nsd_1p5mm", "nsd_3mm"),
+    *("ref_ml", "pred_ml", "ref_lost_share", "status", "labels_train", "labels_val", "labels_mask"),
+]
 
 
 def make_fake_run(
@@ -332,11 +335,25 @@ def _write_features(
 
 @pytest.fixture(scope="session")
 def fake_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    """Both arms, four sizes, three scenarios, one variant, with images."""
-    return make_fake_run(tmp_path_factory.mktemp("fake"))
+    """Both arms, sizes 1, 4 and 8, three scenarios, with images, figures, sheets and report: read it only."""
+    from globalmask.present.figures import make_figures
+    from globalmask.present.report import make_report
+    from globalmask.present.sheets import make_sheets
+
+    run_dir, plan = make_fake_run(tmp_path_factory.mktemp("fake"), sizes=(1, 4, 8))
+    make_figures(run_dir=run_dir, plan=plan, out_dir=run_dir / "figures")
+    make_sheets(run_dir=run_dir, plan=plan, out_dir=run_dir / "sheets")
+    make_report(run_dir=run_dir, plan=plan, out=run_dir / "report.html")
+    return run_dir, plan
 
 
 @pytest.fixture
 def small_run(tmp_path: Path) -> tuple[Path, dict[str, Any]]:
     """The same without images; cheap, so a test may change it."""
     return make_fake_run(tmp_path, images=False)
+
+
+@pytest.fixture
+def make_run(tmp_path: Path) -> Callable[..., tuple[Path, dict[str, Any]]]:
+    """`make_fake_run` into the test's own folder."""
+    return functools.partial(make_fake_run, tmp_path)

@@ -161,7 +161,7 @@ def _running_argmax(
         image = sitk.GetImageFromArray(np.ascontiguousarray(values, dtype=np.float32))
         image.CopyInformation(grid)
         outside = 1.0 if number == 0 else 0.0
-        here = sitk.GetArrayViewFromImage(resample(image, part, transform=transform, outside=outside))
+        here = sitk.GetArrayFromImage(resample(image, part, transform=transform, outside=outside))
         if best is None or label is None:
             best, label = here.copy(), np.zeros(here.shape, np.uint8)
             continue

@@ -38,7 +38,12 @@ def _header(raw: bytes) -> tuple[tuple[float, ...], int, str, int]:
     order = "<" if struct.unpack("<i", raw[:4])[0] in (348, 540) else ">"
     if struct.unpack(order + "i", raw[:4])[0] == 348:
         spacing = struct.unpack(order + "3f", raw[80:92])
-        return spacing, struct.unpack(order + "h", raw[70:72])[0], order, int(struct.unpack(order + "f", raw[108:112])[0])
+        return (
+            spacing,
+            struct.unpack(order + "h", raw[70:72])[0],
+            order,
+            int(struct.unpack(order + "f", raw[108:112])[0]),
+        )
     spacing = struct.unpack(order + "3d", raw[112:136])
     return spacing, struct.unpack(order + "h", raw[12:14])[0], order, struct.unpack(order + "q", raw[168:176])[0]
 

@@ -69,7 +69,7 @@ def make_split(
     _check_fixed(fixed, wanted, arm)
     test = _test_block(units, fixed, wanted, fold=fold, seed=seed, arm=arm)
     taken = {case for unit in test for case in unit}
-    free = [unit for unit in units if fixed.get(unit, "validation") == "validation" and taken.isdisjoint(unit)]
+    free = [unit for unit in units if taken.isdisjoint(unit)]
     validation = draw(free, fixed, "validation", wanted.validation, (seed, arm, "validation", fold))
     apart = taken | {case for unit in validation for case in unit}
     train = [name for name in names if name not in apart]
@@ -193,7 +193,7 @@ def _test_block(
     arm: str,
 ) -> list[Unit]:
     """Units of test block `fold`, drawn after those before it: it does not depend on `folds`."""
-    free = [unit for unit in units if fixed.get(unit, "test") == "test"]
+    free = list(units)
     block: list[Unit] = []
     for number in range(fold + 1):
         free = [unit for unit in free if unit not in block]

@@ -16,11 +16,11 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 
-from globalmask.config import Grid, TrainSettings
+from globalmask.config import TrainSettings
 from globalmask.errors import UserError
-from globalmask.imaging.geometry import box_image, centre_of, resample
-from globalmask.imaging.images import array_of, image_like, read_image, write_image
-from globalmask.imaging.intensity import AIR_HU, scale_ct
+from globalmask.imaging.geometry import resample
+from globalmask.imaging.images import array_of, image_like, read_image
+from globalmask.imaging.intensity import scale_ct
 from globalmask.masks.record import largest_component, write_mask
 from globalmask.network.job import run_job
 from globalmask.network.loop import Sample, Seeds, State, resolve_device
@@ -29,29 +29,6 @@ from globalmask.network.unet import UNet
 from globalmask.provenance import code_digest
 
 INSIDE = 0.5
-
-
-def coarsen_ct(*, ct_path: Path, out_ct: Path, grid: Grid, case: str) -> None:
-    """Bring a raw CT to the mask network's grid: int16 HU, identity direction (LPS), centred on the scan.
-
-    Linear interpolation; air beyond the scan.
-    """
-    raw = read_image(ct_path, case=case)
-    box = box_image(centre_of(raw), spacing_mm=grid.spacing_mm, size_voxels=grid.size_voxels)
-    coarse = array_of(resample(raw, box, interpolation="linear", outside=AIR_HU))
-    coarse = np.clip(np.rint(coarse), -32768, 32767).astype(np.int16)
-    write_image(image_like(coarse, box), out_ct)
-
-
-def coarsen_label(*, label_path: Path, coarse_ct_path: Path, out_label: Path, values: Sequence[int], case: str) -> None:
-    """Bring the union (uint8 0/1) of the `values` of a raw label to the grid of the case's coarse CT.
-
-    A stage apart from `coarsen_ct`, for a test case has no coarse label. Nearest neighbour, 0 outside.
-    """
-    raw = read_image(label_path, case=case)
-    union = np.isin(array_of(raw), list(values)).astype(np.uint8)
-    coarse = read_image(coarse_ct_path, case=case)
-    write_image(resample(image_like(union, raw), coarse, interpolation="nearest", outside=0), out_label)
 
 
 def train_mask_network(

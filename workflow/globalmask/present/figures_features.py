@@ -35,7 +35,7 @@ def figure7(run_dir: Path, plan: Plan, edition: Edition, scores: pd.DataFrame) -
     columns = 9 if len(maps) > 16 else 5
     rows = -(-len(maps) // (columns - 1))
     side = style.WIDTH_INCHES / columns
-    height = rows * side * 1.0 + 0.25
+    height = rows * side + 0.25
     figure = plt.figure(figsize=(style.WIDTH_INCHES, height))
     area = dict(left=0.005, right=0.995, bottom=0.01, top=1 - 0.24 / height, wspace=0.06, hspace=0.06)
     grid = figure.add_gridspec(rows, columns, **area)

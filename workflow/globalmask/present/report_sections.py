@@ -102,7 +102,7 @@ def mask_quality(run_dir: Path, plan: Plan, scores: pd.DataFrame) -> Grid:
         "",
     ]
     note = (
-        "Dice against the union of the labels, where the recipe aims at it. Masks of training cases are made out of fold. "
+        "Dice against the union of the labels, where the recipe aims at it. Training cases have out-of-fold masks. "
         f"Flagged: training masks better than test masks by more than {MASK_GAP:.2f}, an empty mask, or a box that "
         "loses more than 0.5 % of a structure of a case."
     )

@@ -39,7 +39,7 @@ def read_scores(run_dir: Path) -> pd.DataFrame:
             file=path,
             todo="make the target `scores` first",
         )
-    text = {name: str for name in ("run", "arm", "variant", "scenario", "case", "structure", "space", "mask_set")}
+    text = dict.fromkeys(("run", "arm", "variant", "scenario", "case", "structure", "space", "mask_set"), str)
     scores = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])
     missing = [name for name in _NEEDED if name not in scores.columns]
     if missing:

@@ -232,7 +232,7 @@ def _tidy(
     right = paper.set_index(keys).reindex(columns=["mean", "sd"]).reindex(index).add_prefix("published_")
     tidy = left.join(right).reset_index()
     counts = ["cases", "expected", "empty", "replicates"]
-    return tidy.astype({name: "Int64" for name in counts})
+    return tidy.astype(dict.fromkeys(counts, "Int64"))
 
 
 def _grid(
@@ -333,7 +333,7 @@ def _notes(info: Any, tidy: pd.DataFrame) -> str:
     notes = ["A dash: not run, or not in the paper."]
     if info["published"] in PUBLISHED_CASES:
         notes.append(
-            f"Published: {info['published']} data of the paper, {PUBLISHED_CASES[info['published']]} test cases, one run."
+            f"Published: {info['published']} data of the paper, {PUBLISHED_CASES[info['published']]} test cases."
         )
     if "empty" in tidy and int(tidy["empty"].fillna(0).sum()):
         notes.append(f"{int(tidy['empty'].fillna(0).sum())} predictions were empty (Dice 0).")

@@ -1,0 +1,61 @@
+"""The matrix: 33 trainings and 6 mask networks from config.yaml, mask sets, cross-fitting."""
+
+from __future__ import annotations
+
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from globalmask import config, matrix
+
+
+def paper(repository):
+    return config.load(yaml.safe_load((repository / "config.yaml").read_text()))
+
+
+def test_the_paper_has_33_trainings(repository):
+    loaded = paper(repository)
+    sizes = {name: arm.sizes for name, arm in loaded.arms.items()}
+    cells = list(matrix.cells(loaded, sizes))
+    assert len(cells) == len(set(cells)) == 33
+    assert cells[0].path == "brain/paper/ct/n1/r0"
+
+
+def test_the_paper_has_6_mask_trainings():
+    training_cases = [f"c{number}" for number in range(12)]
+    fits = matrix.crossfit(training_cases, [*training_cases, "v", "t"], folds=5)
+    assert sorted(fits) == ["all", "k0", "k1", "k2", "k3", "k4"]
+    assert fits["all"] == matrix.Fit(training_cases, ["v", "t"])
+
+
+def test_cells_share_mask_sets_by_what_the_mask_depends_on(repository):
+    values = yaml.safe_load((repository / "config.yaml").read_text())
+    values["arms"]["heart"]["folds"] = 4
+    values["variants"]["strict"] = {"preset": "paper", "mask": {"heart": {"recipe": "learned", "labels": "budget"}}}
+    loaded = config.load(values)
+
+    def mask_set(arm, variant, n, replicate):
+        return matrix.mask_set_of(loaded, matrix.Cell(arm, variant, "ct", n, replicate))
+
+    assert mask_set("brain", "paper", 4, 3) == "base"
+    assert mask_set("heart", "paper", 1, 5) == mask_set("heart", "paper", 12, 1) == "full-f1"
+    assert mask_set("heart", "strict", 4, 2) == "budget-f2-r2-n4"
+
+
+@given(st.integers(1, 15), st.integers(0, 8), st.integers(2, 6))
+def test_no_mask_comes_from_a_network_that_saw_the_case(budget_size, others, folds):
+    budget = [f"b{number}" for number in range(budget_size)]
+    cases = [*budget, *(f"o{number}" for number in range(others))]
+    fits = matrix.crossfit(budget, cases, folds=folds)
+    served = [case for fit in fits.values() for case in fit.applied_to]
+    assert sorted(served) == sorted(cases)
+    if budget_size > 1:
+        assert all(not set(fit.trained_on) & set(fit.applied_to) for fit in fits.values())
+    assert all(fit.trained_on for fit in fits.values())
+
+
+def test_labels_that_a_mask_cost():
+    learned = config.MaskSettings(recipe="learned", labels="full")
+    assert matrix.labels_of_mask(learned, 2, 12) == 12
+    assert matrix.labels_of_mask(learned.model_copy(update={"labels": "budget"}), 2, 12) == 2
+    assert matrix.labels_of_mask(config.MaskSettings(recipe="threshold"), 2, 12) == 0

@@ -1,0 +1,152 @@
+"""One real run through every stage, and what reruns after it: nothing, or exactly what a change concerns."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
+CONFIG = ("--configfile", "workflow/config/tiny.yaml")
+RUN = "results/tiny"
+PRESENTED = {"make_tables", "make_figures", "make_sheets", "make_report"}
+
+
+def scores_of(checkout):
+    with open(checkout.folder / RUN / "scores.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def edited(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    return text
+
+
+def test_every_cell_case_structure_and_space_has_a_row(tiny_run):
+    rows = scores_of(tiny_run)
+    keys = {tuple(row[k] for k in ("arm", "scenario", "n_train", "case", "structure", "space")) for row in rows}
+    assert len(rows) == len(keys) == 3 * 2 * 2 * 2 * (3 + 7)
+    assert {row["data"] for row in rows} == {"synthetic"}
+    assert all(0 <= float(row["dice"]) <= 1 for row in rows)
+
+
+def test_tables_figures_and_report_are_there_and_say_synthetic(tiny_run):
+    folder = tiny_run.folder / RUN
+    numbered = {path.name.split("_")[0] for path in (folder / "tables").iterdir()}
+    assert numbered >= {f"table{number}" for number in range(1, 7)}
+    assert {path.stem for path in (folder / "figures").glob("*.png")} >= {f"fig{number}" for number in range(3, 9)}
+    assert "ynthetic" in (folder / "report.html").read_text()
+
+
+def test_nothing_reruns_by_itself(tiny_run):
+    assert tiny_run.planned(*CONFIG) == {}
+
+
+def test_nothing_is_left_half_written(tiny_run):
+    assert not list((tiny_run.folder / "results").rglob(".partial-*"))
+    assert not list((tiny_run.folder / RUN / "checkpoints").rglob("*.safetensors"))
+
+
+def test_a_deleted_prediction_comes_back_with_its_chain_alone(tiny_run):
+    folder = tiny_run.folder / RUN / "brain/modern/ct/n1/r0/predictions"
+    lost = next(folder.glob("*.nii.gz"))
+    kept = lost.read_bytes()
+    lost.unlink()
+    try:
+        jobs = tiny_run.planned(*CONFIG)
+    finally:
+        lost.write_bytes(kept)
+        os.utime(lost, (folder.stat().st_ctime,) * 2)
+    assert jobs.pop("features", 0) <= 2
+    assert jobs == {"predict_brain_f0": 1, "score": 1, "gather_scores": 1} | dict.fromkeys(PRESENTED, 1)
+
+
+CHANGES = [
+    ("network/unet.py", "        return", "        x = x * 1.0\n        return", {"train", "train_mask_network"}, set()),
+    ("present/figures.py", "from __future__", "EXTRA = 1\nfrom __future__", {"make_figures"}, {"train", "predict_brain_f0", "score"}),
+    ("evidence/score.py", "from __future__", "EXTRA = 1\nfrom __future__", {"score", "gather_scores"}, {"train", "predict_brain_f0"}),
+    ("masks/threshold.py", "from __future__", "EXTRA = 1\nfrom __future__", {"mask_threshold", "train"}, {"train_mask_network", "register"}),
+    ("learn/predict.py", "from __future__", "EXTRA = 1\nfrom __future__", {"predict_brain_f0", "features"}, {"train"}),
+    ("cli.py", "from __future__", "EXTRA = 1\nfrom __future__", set(), {"train", "make_figures"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("file", "old", "new", "rerun", "kept"), CHANGES, ids=[change[0] for change in CHANGES])
+def test_an_edit_reruns_the_stages_that_use_it(tiny_run, file, old, new, rerun, kept):
+    path = tiny_run.folder / "workflow" / "globalmask" / file
+    if "EXTRA" in new:
+        text = path.read_text()
+        path.write_text(text + "\n\nEXTRA = 1\n")
+    else:
+        text = edited(path, old, new)
+    try:
+        jobs = set(tiny_run.planned(*CONFIG))
+    finally:
+        path.write_text(text)
+    assert rerun <= jobs
+    assert not kept & jobs
+
+
+def test_an_edited_docstring_reruns_nothing(tiny_run):
+    path = tiny_run.folder / "workflow" / "globalmask" / "network" / "unet.py"
+    text = edited(path, '"""', '"""Another first word: ')
+    try:
+        assert tiny_run.planned(*CONFIG) == {}
+    finally:
+        path.write_text(text)
+
+
+def test_more_replicates_and_sizes_rerun_no_training_that_exists(tiny_run):
+    path = tiny_run.folder / "workflow" / "config" / "tiny.yaml"
+    text = edited(path, "replicates: 1", "replicates: 2")
+    try:
+        jobs = tiny_run.planned("models", *CONFIG)
+    finally:
+        path.write_text(text)
+    assert jobs == {"train": 12}
+
+
+def test_one_stage_again_by_force(tiny_run):
+    jobs = tiny_run.planned("-R", "train", *CONFIG)
+    assert jobs["train"] == 12
+    assert "register" not in jobs
+
+
+def test_a_second_run_on_one_core_gives_the_same_scores(tiny_run, checkout):
+    checkout.snakemake("scores", *CONFIG, cores=1)
+    first = (tiny_run.folder / RUN / "scores.csv").read_bytes()
+    assert (checkout.folder / RUN / "scores.csv").read_bytes() == first
+
+
+def test_a_training_killed_in_the_middle_ends_with_the_same_weights(tiny_run):
+    cell = tiny_run.folder / RUN / "brain/modern/ct_mask/n2/r0"
+    whole = (cell / "model.safetensors").read_bytes()
+    saved = {
+        path: path.read_bytes() for path in (cell / name for name in ("model.safetensors", "history.csv", "run.json"))
+    }
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", *CONFIG, "-R", "train", "--", str(cell.relative_to(tiny_run.folder) / "model.safetensors")]  # fmt: skip
+    checkpoints = tiny_run.folder / RUN / "checkpoints" / "brain/modern/ct_mask/n2/r0"
+    process = subprocess.Popen(
+        command, cwd=tiny_run.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    deadline = time.monotonic() + 120
+    while not list(checkpoints.glob("*.safetensors")) and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.01)
+    assert process.poll() is None, "the training ended before it could be killed"
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    tiny_run.snakemake(*CONFIG, "--unlock")
+    tiny_run.snakemake(str(cell.relative_to(tiny_run.folder) / "model.safetensors"), *CONFIG)
+    assert (cell / "model.safetensors").read_bytes() == whole
+    assert '"attempts": 2' in (cell / "run.json").read_text()
+    for path, content in saved.items():
+        path.write_bytes(content)
+    shutil.rmtree(checkpoints, ignore_errors=True)
