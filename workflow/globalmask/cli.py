@@ -81,17 +81,20 @@ def phantom(ct: File, label: File, settings: Settings) -> None:
 
 @app.command()
 def check_case(
-    case: Text, label: File, facts: File, picture: File, settings: Settings, ct: OptionalFile = None
+    case: Text, ct: File, label: File, facts: File, picture: File, settings: Settings, mask: OptionalFile = None
 ) -> None:
     """Faults, facts and one picture of a case."""
     from globalmask.intake import check
 
+    given = json.loads(settings)
     check.check_case(
         case=case,
         ct=ct,
         label=label,
-        values=json.loads(settings)["structures"],
-        needs_ct=ct is not None,
+        mask=mask,
+        values=given["structures"],
+        ignored_values=given["ignored_values"],
+        needs_ct=True,
         out_json=facts,
         out_png=picture,
     )

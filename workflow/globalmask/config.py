@@ -144,6 +144,7 @@ class Arm(Section):
     data_dir: str | None = Field(None, description="folder that paths in the table start from")
     phantom: Phantom | None = None
     structures: dict[Name, int] = Field(min_length=1, description="value of each structure in the label files")
+    ignored_values: tuple[int, ...] = Field((), description="label values that count as background")
     published: Literal["brain", "heart"] | None = Field(None, description="the paper's data set to print beside")
     split: SplitCounts | Literal["auto"] = "auto"
     split_table: str | None = Field(None, description="the user's own table: case, role [, fold, order]")

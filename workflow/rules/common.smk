@@ -34,6 +34,11 @@ try:
     for cohort in COHORTS.values():
         if cohort.rows:
             cohort.check()
+        if cohort.proposal:
+            print(
+                f"split: auto of arm '{cohort.name}' proposes\n{cohort.proposal}",
+                file=sys.stderr,
+            )
 except UserError as error:
     stop(error)
 

@@ -31,6 +31,7 @@ rule check_case:
     input:
         ct=raw_ct,
         label=raw_label,
+        mask=supplied_mask,
     output:
         facts=f"{RUN}/{{arm}}/check/{{case}}.json",
         picture=f"{RUN}/{{arm}}/check/{{case}}.png",
@@ -44,10 +45,11 @@ rule check_case:
         mem_mb=4000,
         runtime=10,
     params:
+        mask=supplied_mask_flag,
         settings=check_settings,
         code=code_digest("intake.check"),
     shell:
-        "globalmask check-case --case {wildcards.case:q} --ct {input.ct:q} --label {input.label:q}"
+        "globalmask check-case --case {wildcards.case:q} --ct {input.ct:q} --label {input.label:q} {params.mask}"
         " --facts {output.facts:q} --picture {output.picture:q}"
         " --settings {params.settings:q} > {log:q} 2>&1"
 

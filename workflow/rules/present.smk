@@ -27,6 +27,7 @@ rule make_tables:
     """Tables 1 to 6, each cell beside the published one."""
     input:
         RECORDS,
+        PUBLISHED,
         plan=f"{RUN}/plan.json",
         scores=f"{RUN}/scores.csv",
     output:
@@ -51,6 +52,7 @@ rule make_figures:
     """Figures 3 to 8."""
     input:
         HISTORIES,
+        PUBLISHED,
         FEATURES,
         PREDICTIONS,
         PREPARED,
@@ -111,6 +113,8 @@ rule make_report:
         SHEETS,
         SPLITS,
         RECORDS,
+        PUBLISHED,
+        PAGE,
         MASK_QUALITY,
         REGISTRATIONS,
         plan=f"{RUN}/plan.json",

@@ -22,9 +22,7 @@ def make_sample(number: int, *, with_mask: bool = False) -> Sample:
     label[small < 3.5] = 2
     ct01 = 0.2 + 0.3 * label + random.normal(0, 0.03, label.shape)
     channels = [ct01, far < 12] if with_mask else [ct01]
-    return Sample(
-        f"case_{number}", torch.from_numpy(np.stack(channels).astype(np.float32)), torch.from_numpy(label)
-    )
+    return Sample(f"case_{number}", torch.from_numpy(np.stack(channels).astype(np.float32)), torch.from_numpy(label))
 
 
 def tiny_settings(**changes: object) -> TrainSettings:

@@ -65,6 +65,14 @@ def test_instance_norm_of_one_case_equals_that_of_torch():
     assert torch.allclose(ours(both)[:1], expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("shape", [(1, 2, 6, 5, 4), (1, 2, 3, 5, 4), (2, 2, 4, 4, 4)])
+def test_convolution_in_halves_equals_that_of_torch(shape):
+    ours = UNet(1, 3, **SMALL).down[0][3]
+    x = torch.randn(shape)
+    expected = torch.nn.functional.conv3d(x, ours.weight, ours.bias, padding=1)
+    assert torch.allclose(ours(x), expected, atol=1e-5)
+
+
 def _start(in_channels: int, replicate: int = 0) -> dict[str, torch.Tensor]:
     network = UNet(in_channels, 3, **SMALL)
     initialise(network, lambda layer: torch_seed(1, "brain", replicate, "weights", layer))

@@ -99,7 +99,6 @@ def make_plan(
             "device": "cpu",
             "arms": {name: {"sizes": list(sizes)} for name in arms},
         },
-        "versions": {"globalmask": "0.1.0", "snakemake": "9.27.1"},
         "arms": [
             {
                 "name": name,
@@ -319,11 +318,11 @@ def _write_features(
     pooled = soft.reshape(maps, 16, 3, 16, 3, 16, 3).mean(axis=(2, 4, 6)).astype(np.float32)
     np.savez_compressed(
         cell / "features.npz",
-        maps=soft[:, 22].astype(np.float16),
-        ct=(body[22] * 0.55).astype(np.float32),
-        label=label[22],
-        pooled=pooled,
-        mask=body[22].astype(np.uint8),
+        maps_slice=soft[:, 22].astype(np.float16),
+        ct_slice=(body[22] * 0.55).astype(np.float32),
+        label_slice=label[22],
+        maps_pooled=pooled,
+        mask_slice=body[22].astype(np.uint8),
         slice_z=22,
         scenario=scenario,
         n=n,
@@ -343,7 +342,7 @@ def fake_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
     run_dir, plan = make_fake_run(tmp_path_factory.mktemp("fake"), sizes=(1, 4, 8))
     make_figures(run_dir=run_dir, plan=plan, out_dir=run_dir / "figures")
     make_sheets(run_dir=run_dir, plan=plan, out_dir=run_dir / "sheets")
-    make_report(run_dir=run_dir, plan=plan, out=run_dir / "report.html")
+    make_report(run_dir=run_dir, plan=plan, out_path=run_dir / "report.html")
     return run_dir, plan
 
 

@@ -94,7 +94,7 @@ def test_maps_are_matched_one_to_one_and_the_best_are_kept() -> None:
     noise = np.linspace(0, 3, 12)[:, None, None, None] * rng.normal(size=reference.shape)
     shuffled = np.empty_like(reference)
     shuffled[order] = reference + noise  # map i is found at order[i], the more noisy the higher i
-    chosen, first, second = matched_maps(reference, shuffled, reference, count=4)
+    chosen, (first, second) = matched_maps(reference, shuffled, reference, count=4)
     assert chosen == [0, 1, 2, 3]
     assert [index for index, _ in first] == order[:4].tolist()
     assert [index for index, _ in second] == [0, 1, 2, 3]

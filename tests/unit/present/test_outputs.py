@@ -49,6 +49,7 @@ def test_the_nearest_size_is_nearest_on_a_log_scale() -> None:
     assert outputs.nearest_size({"sizes": [1, 2, 8]}, 4) == 2
     assert outputs.nearest_size({"sizes": [1, 3, 8]}, 4) == 3
     assert outputs.nearest_size({"sizes": [1, 4, 26]}, 4) == 4
+    assert outputs.nearest_size({"sizes": [1, 9]}, 4) == 9  # 2.25 times, not 4 times
 
 
 def test_every_test_case_has_the_first_replicate_that_tests_it() -> None:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from globalmask.present.results import read_scores
 from globalmask.present.sheets import case_sheet, contact_sheet
+from globalmask.present.style import use_style
 
 Run = tuple[Path, dict[str, Any]]
 
@@ -40,3 +41,10 @@ def test_a_case_sheet_has_a_row_for_the_mask_and_each_scenario(fake_run: Run) ->
     assert f"CT\nDice {dice:.2f}\nn = 8" in text
     assert "(not there)" not in text
     assert "not prepared" in words(case_sheet(run_dir, plan, "heart", "nobody", 0, scores))
+
+
+def test_a_dollar_in_a_case_name_is_a_dollar(tmp_path: Path) -> None:
+    use_style()
+    figure = contact_sheet({"a$_b^$": tmp_path / "none.png"}, title="Check", synthetic=False)
+    figure.savefig(tmp_path / "sheet.png")
+    assert "a$_b^$" in words(figure)

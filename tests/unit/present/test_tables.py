@@ -100,14 +100,21 @@ def test_hours_stand_beside_steps_published_hours_and_the_ratio() -> None:
         ]
     )
     table = hours_table(plan, "brain", "modern", runs)
-    assert row_of(table, "1") == ["1", "1,200", "0.5", "204", "300", "0.12", "14", "4.0", "14.6"]
+    assert row_of(table, "1") == ["1", "1,200", "0.50", "204", "300", "0.12", "14", "4.0", "14.6"]
     assert row_of(table, "26") == ["26", "–", "–", "12", "–", "–", "2", "–", "6.0"]
 
 
 def test_numbers_are_short_and_missing_ones_are_dashes() -> None:
     nothing = float("nan")
     assert [number(0.456, nothing), number(0.0, 0.0), number(nothing, 1.0)] == ["0.46", "0.00 (0.00)", "–"]
-    assert [hours_number(h) for h in (204.0, 7.5, 12.0, 0.00713, nothing)] == ["204", "7.5", "12", "0.0071", "–"]
+    assert [hours_number(h) for h in (204.0, 7.5, 12.0, 0.5, 0.00713, nothing)] == [
+        "204",
+        "7.5",
+        "12",
+        "0.50",
+        "0.0071",
+        "–",
+    ]
 
 
 def test_markdown_and_latex_keep_every_cell_and_escape_names() -> None:

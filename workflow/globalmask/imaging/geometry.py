@@ -13,6 +13,9 @@ from typing import Literal
 import numpy as np
 import SimpleITK as sitk
 
+COARSER = 2.0
+"""From this ratio of new to old spacing on, `antialias` blurs: 1.5 mm from a paper-like 0.78 mm stays untouched."""
+
 INTERPOLATORS = {"linear": sitk.sitkLinear, "nearest": sitk.sitkNearestNeighbor}
 
 
@@ -30,9 +33,7 @@ def scan_grid(image: sitk.Image, *, spacing_mm: float) -> sitk.Image:
     corners = _corners(image)
     low, high = corners.min(axis=0), corners.max(axis=0)
     size = [max(1, math.ceil(extent / spacing_mm - 1e-4)) for extent in high - low]
-    origin = [
-        middle - spacing_mm * (count - 1) / 2 for middle, count in zip((low + high) / 2, size, strict=True)
-    ]
+    origin = [middle - spacing_mm * (count - 1) / 2 for middle, count in zip((low + high) / 2, size, strict=True)]
     return _grid(origin, size, spacing_mm)
 
 
@@ -41,9 +42,7 @@ def centre_of(image: sitk.Image) -> tuple[float, float, float]:
     return image.TransformContinuousIndexToPhysicalPoint([(size - 1) / 2 for size in image.GetSize()])
 
 
-def sub_grid(
-    image: sitk.Image, *, offset_zyx: Sequence[int], size_zyx: Sequence[int]
-) -> sitk.Image:
+def sub_grid(image: sitk.Image, *, offset_zyx: Sequence[int], size_zyx: Sequence[int]) -> sitk.Image:
     """The empty uint8 grid of the array that `cut` returns; `offset_zyx` may be negative."""
     grid = sitk.Image([int(size) for size in size_zyx[::-1]], sitk.sitkUInt8)
     grid.SetSpacing(image.GetSpacing())
@@ -68,6 +67,20 @@ def resample(
     kind = sitk.sitkFloat32 if interpolation == "linear" else image.GetPixelID()
     move = sitk.Transform(3, sitk.sitkIdentity) if transform is None else transform
     return sitk.Resample(image, onto, move, INTERPOLATORS[interpolation], float(outside), kind)
+
+
+def antialias(image: sitk.Image, *, spacing_mm: float) -> sitk.Image:
+    """`image` blurred along each axis that a grid of `spacing_mm` samples `COARSER` times or more too coarsely.
+
+    Linear interpolation reads the two nearest voxels only, so a 4 mm grid over 1 mm voxels would see most of the
+    scan not at all, and its noise in full. The Gaussian's full width at half maximum makes up the difference
+    (Cardoso et al., MICCAI 2015): fwhm^2 = new^2 - old^2. The image itself comes back when nothing is to be done.
+    """
+    for axis, old in enumerate(image.GetSpacing()):
+        if spacing_mm >= COARSER * old - 1e-6 and image.GetSize()[axis] >= 4:
+            sigma = math.sqrt(spacing_mm**2 - old**2) / 2.355
+            image = sitk.RecursiveGaussian(sitk.Cast(image, sitk.sitkFloat32), sigma, direction=axis)
+    return image
 
 
 def resample_label_probabilities(
@@ -96,14 +109,13 @@ def resample_label_probabilities(
     return image
 
 
-def cut(
-    array: np.ndarray, *, offset_zyx: Sequence[int], size_zyx: Sequence[int], fill: float
-) -> np.ndarray:
+def cut(array: np.ndarray, *, offset_zyx: Sequence[int], size_zyx: Sequence[int], fill: float) -> np.ndarray:
     """The box of `size_zyx` that starts at voxel `offset_zyx` of `array` (..., z, y, x), `fill` outside it."""
     size = tuple(int(value) for value in size_zyx)
     box = np.full(array.shape[:-3] + size, fill, dtype=array.dtype)
     target, source = _overlap(offset_zyx, size, array.shape[-3:])
-    box[(..., *target)] = array[(..., *source)]
+    z, y, x = target
+    box[..., z, y, x] = array[..., source[0], source[1], source[2]]
     return box
 
 
@@ -112,7 +124,8 @@ def paste(array: np.ndarray, *, offset_zyx: Sequence[int], shape_zyx: Sequence[i
     shape = tuple(int(value) for value in shape_zyx)
     volume = np.zeros(array.shape[:-3] + shape, dtype=array.dtype)
     source, target = _overlap(offset_zyx, array.shape[-3:], shape)
-    volume[(..., *target)] = array[(..., *source)]
+    z, y, x = target
+    volume[..., z, y, x] = array[..., source[0], source[1], source[2]]
     return volume
 
 
@@ -127,18 +140,11 @@ def _corners(image: sitk.Image) -> np.ndarray:
     """The eight outer corners of the scan (corner, xyz) in mm, half a voxel beyond the voxel centres."""
     ends = [(-0.5, size - 0.5) for size in image.GetSize()]
     return np.array(
-        [
-            image.TransformContinuousIndexToPhysicalPoint([x, y, z])
-            for x in ends[0]
-            for y in ends[1]
-            for z in ends[2]
-        ]
+        [image.TransformContinuousIndexToPhysicalPoint([x, y, z]) for x in ends[0] for y in ends[1] for z in ends[2]]
     )
 
 
-def _reach(
-    grid: sitk.Image, onto: sitk.Image, transform: sitk.Transform
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _reach(grid: sitk.Image, onto: sitk.Image, transform: sitk.Transform) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Start and size (z, y, x) of the part of `onto` whose voxels can lie inside `grid` (linear transforms)."""
     back = transform.GetInverse()
     points = np.array(

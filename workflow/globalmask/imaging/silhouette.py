@@ -21,42 +21,38 @@ CLOSING_MM = 3.0
 def head_mask(ct_zyx_hu: np.ndarray, spacing_mm: float) -> np.ndarray:
     """The solid outline (bool, z, y, x) of the largest body in `ct_zyx_hu` (HU), on a grid of even spacing.
 
-    A head cut off by the edge of the array stays whole up to that edge: holes are also filled slice by slice, so
-    airways that leave through a cut neck and sinuses open to a cut vertex are inside. All False when there is no tissue.
+    A head cut off by the edge of the array stays whole up to that edge: holes are also filled in the slices of
+    each direction, so airways that leave through a cut neck, a nose cut by the box and sinuses open to a cut
+    vertex are inside. All False when there is no tissue.
     """
     tissue = np.asarray(ct_zyx_hu) > TISSUE_HU
-    core = _largest(_away_from_air(tissue, OPENING_MM / spacing_mm))
+    ball = _ball(OPENING_MM / spacing_mm)
+    core = _largest(ndimage.binary_erosion(tissue, ball, border_value=1))
     if not core.any():
         return core
-    opened = _grown(core, OPENING_MM / spacing_mm) & tissue
+    opened = ndimage.binary_dilation(core, ball) & tissue
     steps = max(1, round(REGROWTH_MM / spacing_mm))
     whole = ndimage.binary_dilation(opened, iterations=steps, mask=tissue)
-    return _filled(_closed(whole, CLOSING_MM / spacing_mm))
+    return _filled(_closed(whole, _ball(CLOSING_MM / spacing_mm)))
 
 
-def _away_from_air(mask: np.ndarray, radius: float) -> np.ndarray:
-    """Voxels of `mask` more than `radius` voxels from the outside; the array's edge is no outside."""
-    if mask.all():
-        return mask
-    return ndimage.distance_transform_edt(mask) > radius
+def _ball(radius: float) -> np.ndarray:
+    reach = int(radius)
+    z, y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1, -reach : reach + 1]
+    return z**2 + y**2 + x**2 <= radius**2
 
 
-def _grown(mask: np.ndarray, radius: float) -> np.ndarray:
-    return ndimage.distance_transform_edt(~mask) <= radius
-
-
-def _closed(mask: np.ndarray, radius: float) -> np.ndarray:
-    """Closing by a ball; the array is continued beyond its edge, so a cut face is not eaten."""
-    margin = int(np.ceil(radius)) + 1
-    wide = np.pad(mask, margin, mode="edge")
-    closed = _away_from_air(_grown(wide, radius), radius)
-    inside = slice(margin, -margin)
-    return closed[inside, inside, inside] | mask
+def _closed(mask: np.ndarray, ball: np.ndarray) -> np.ndarray:
+    """Closing that does not eat a face cut by the edge of the array."""
+    return ndimage.binary_erosion(ndimage.binary_dilation(mask, ball), ball, border_value=1)
 
 
 def _filled(mask: np.ndarray) -> np.ndarray:
-    slices = np.stack([ndimage.binary_fill_holes(each) for each in mask])
-    return ndimage.binary_fill_holes(slices)
+    whole = mask.copy()
+    for axis in range(3):
+        for target, each in zip(np.moveaxis(whole, axis, 0), np.moveaxis(mask, axis, 0), strict=True):
+            target |= ndimage.binary_fill_holes(each)
+    return ndimage.binary_fill_holes(whole)
 
 
 def _largest(mask: np.ndarray) -> np.ndarray:

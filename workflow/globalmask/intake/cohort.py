@@ -66,8 +66,15 @@ class Cohort:
         """Training sizes, ascending: the config's, or powers of two and then all training cases."""
         if self.arm.sizes != "auto":
             return self.arm.sizes
-        train = self.counts.train
-        return (*(2**power for power in range(train.bit_length()) if 2**power < train), train)
+        return tuple(splits.sizes_up_to(self.counts.train))
+
+    @property
+    def proposal(self) -> str | None:
+        """What `split: auto` chose, as YAML to copy into the config; None where nothing is proposed."""
+        if self.arm.split != "auto" or self._table or not self.rows:
+            return None
+        chosen = self.counts.model_dump() | {"folds": self.arm.folds, "sizes": list(self.sizes)}
+        return splits.as_yaml(chosen)
 
     @cached_property
     def template_case(self) -> str | None:

@@ -12,18 +12,17 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from globalmask import provenance
 from globalmask.imaging.geometry import resample
-from globalmask.imaging.images import array_of, image_like, read_image, write_image
+from globalmask.imaging.images import array_of, read_image
+from globalmask.imaging.intensity import AIR_HU
 from globalmask.imaging.silhouette import head_mask
+from globalmask.masks.record import write_mask
 
 __all__ = ["head_mask", "make_threshold_mask"]
 
 FINEST_MM = 2.0
 MARGIN_MM = 12.0
 """Tissue just outside the box counts for what is joined and what is closed."""
-AIR_HU = -1024.0
-LEAST_ML = 1.0
 
 
 def make_threshold_mask(
@@ -43,22 +42,15 @@ def make_threshold_mask(
     raw = read_image(raw_ct_path, case=case)
     prepared = read_image(prepared_ct_path, case=case)
     transform = None if transform_path is None else sitk.ReadTransform(str(transform_path))
-    mask = threshold_mask(raw, prepared, transform)
-    write_image(image_like(mask, prepared), out_mask)
-    voxel_ml = math.prod(prepared.GetSpacing()) / 1000
-    volume_ml = float(mask.sum()) * voxel_ml
-    provenance.write_json(
-        out_json,
-        {
-            "case": case,
-            "recipe": "threshold",
-            "status": "ok" if volume_ml >= LEAST_ML else "empty",
-            "offset_zyx": [0, 0, 0],
-            "size_zyx": list(mask.shape),
-            "volume_ml": round(volume_ml, 3),
-            "dice": None,
-            "part": "all",
-        },
+    write_mask(
+        threshold_mask(raw, prepared, transform),
+        prepared,
+        out_mask=Path(out_mask),
+        out_json=Path(out_json),
+        case=case,
+        recipe="threshold",
+        size_voxels=prepared.GetSize()[0],
+        fixed_box=True,
     )
 
 

@@ -203,9 +203,11 @@ class _Run:
         while self.state.stop_reason is None:
             with self._clock("train_seconds"):
                 pause = min(self.settings.max_steps, self._next_pause())
-                while self.state.step < pause and not (self.checkpoints and self.checkpoints.due()):
+                while self.state.step < pause:
                     self._step()
                     display.advance(self.state.step)
+                    if self.checkpoints and self.checkpoints.due():
+                        break
             if self.state.step == pause:
                 self._milestone(display)
             if self.checkpoints and (self.checkpoints.due() or self.state.stop_reason):

@@ -14,10 +14,9 @@ import SimpleITK as sitk
 
 from globalmask.config import Grid
 from globalmask.errors import UserError
-from globalmask.imaging.geometry import box_image, resample, resample_label_probabilities, scan_grid
+from globalmask.imaging.geometry import antialias, box_image, resample, resample_label_probabilities, scan_grid
 from globalmask.imaging.images import array_of, image_like, read_image, write_image
-
-AIR_HU = -1024.0
+from globalmask.imaging.intensity import AIR_HU
 
 
 def prepare_ct(
@@ -31,7 +30,8 @@ def prepare_ct(
     """Write the CT (int16 HU, identity direction, even spacing) on its prepared grid, -1024 HU outside the scan.
 
     With `template_box` (box.json) and `transform_path` (to_template.mat) the grid is the box of template space;
-    else it covers the scan. Raises UserError when the registration beside `transform_path` failed.
+    else it covers the scan. A grid much coarser than the scan is blurred for first (`antialias`).
+    Raises UserError when the registration beside `transform_path` failed.
     """
     raw = read_image(raw_ct_path)
     if template_box is None:
@@ -39,7 +39,8 @@ def prepare_ct(
     else:
         onto = box_of(template_box)
         transform = None if transform_path is None else _accepted_transform(Path(transform_path))
-    ct = array_of(resample(raw, onto, transform=transform, outside=AIR_HU))
+    smooth = antialias(raw, spacing_mm=grid.spacing_mm)
+    ct = array_of(resample(smooth, onto, transform=transform, outside=AIR_HU))
     hu = np.clip(np.rint(ct), -32768, 32767).astype(np.int16)
     write_image(image_like(hu, onto), out_path)
 
@@ -60,9 +61,7 @@ def prepare_label(
     prepared = read_image(prepared_ct_path)
     numbers = image_like(renumber(array_of(raw), values), raw)
     transform = None if transform_path is None else sitk.ReadTransform(str(transform_path))
-    write_image(
-        resample(numbers, prepared, transform=transform, interpolation="nearest", outside=0), out_path
-    )
+    write_image(resample(numbers, prepared, transform=transform, interpolation="nearest", outside=0), out_path)
 
 
 def renumber(label: np.ndarray, values: dict[int, int]) -> np.ndarray:

@@ -8,7 +8,6 @@ the best start, with its metric kept to the template's head and to what the scan
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import tempfile
@@ -21,27 +20,30 @@ from scipy import fft, ndimage
 
 os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "1"  # read once by ANTs' ITK: bit equality needs it
 
-import ants  # noqa: E402
+import ants
 
-from globalmask import provenance  # noqa: E402
-from globalmask.config import Grid, Registration  # noqa: E402
-from globalmask.imaging.geometry import box_image, centre_of, resample, scan_grid  # noqa: E402
-from globalmask.imaging.images import array_of, image_like, read_image, write_image  # noqa: E402
-from globalmask.imaging.silhouette import head_mask  # noqa: E402
-from globalmask.prepare.grid import box_of  # noqa: E402
+from globalmask import provenance
+from globalmask.config import Grid, Registration
+from globalmask.imaging.geometry import box_image, centre_of, resample, scan_grid
+from globalmask.imaging.images import array_of, image_like, read_image, write_image
+from globalmask.imaging.intensity import AIR_HU
+from globalmask.imaging.silhouette import head_mask
+from globalmask.prepare.grid import box_of
 
-AIR_HU = -1024.0
 TEMPLATE_MM = 2.0
 SEARCH_MM = 8.0
 WINDOW_HU = (-300.0, 700.0)
 REGION_MM = 10.0
 SEED = 20
-TILTS_DEG = ((0, 0, 0), (-10, 0, 0), (10, 0, 0), (-20, 0, 0), (20, 0, 0), (0, -10, 0), (0, 10, 0), (0, 0, -10), (0, 0, 10))
+TILTS_DEG = (
+    *((pitch, 0, 0) for pitch in (0, -10, 10, -20, 20)),
+    *((0, roll, 0) for roll in (-10, 10)),
+    *((0, 0, turn) for turn in (-10, 10)),
+)
+"""About the x, y and z axis: heads differ most by how far the chin is lifted."""
 
 
-def make_template(
-    source_ct: str | Path, out_dir: str | Path, *, grid: Grid, registration: Registration
-) -> None:
+def make_template(source_ct: str | Path, out_dir: str | Path, *, grid: Grid, registration: Registration) -> None:
     """Write ct.nii.gz (2 mm, identity direction), mask.nii.gz (its head mask) and box.json below `out_dir`.
 
     The box is centred on the head mask's centre of mass plus `registration.box_offset_mm`.
@@ -122,33 +124,31 @@ class Template:
 def search(raw: sitk.Image, template: Template) -> tuple[sitk.Transform, list[dict[str, Any]]]:
     """The best of all shifts for each tilt; a rigid transform, template points to raw points, and what was tried."""
     onto = scan_grid(raw, spacing_mm=SEARCH_MM)
-    scan = _window(array_of(resample(_smooth(raw), onto, outside=AIR_HU)))
+    scan = _window(array_of(resample(_block_means(raw), onto, outside=AIR_HU)))
     seen = array_of(resample(_ones(raw), onto, interpolation="nearest", outside=0)) > 0
     head = image_like(_window(template.hu), template.grid)
+    blurred = sitk.SmoothingRecursiveGaussian(head, SEARCH_MM / 2.355)
     region = image_like(template.region, template.grid)
-    small = box_image(
-        template.centre,
-        spacing_mm=SEARCH_MM,
-        size_voxels=math.ceil(template.grid.GetSize()[0] * TEMPLATE_MM / SEARCH_MM * 1.25),
-    )
+    reach = template.grid.GetSize()[0] * TEMPLATE_MM / SEARCH_MM
+    small = box_image(template.centre, spacing_mm=SEARCH_MM, size_voxels=math.ceil(reach * 1.25))
     shape = [fft.next_fast_len(a + b - 1, real=True) for a, b in zip(scan.shape, small.GetSize(), strict=True)]
     spectra = [fft.rfftn(each, shape) for each in (seen.astype(np.float32), scan * seen, scan**2 * seen)]
-    tried, best = [], None
+    found = []
     for tilt in TILTS_DEG:
         turn = sitk.Euler3DTransform(template.centre, *(math.radians(value) for value in tilt))
-        values = array_of(resample(_smooth(head), small, transform=turn, outside=0.0))
+        values = array_of(resample(blurred, small, transform=turn, outside=0.0))
         weight = array_of(resample(region, small, transform=turn, outside=0)) >= 0.5
         score, shift = _best_shift(spectra, values, weight, shape)
-        tried.append({"tilt_deg": list(tilt), "similarity": round(float(score), 4)})
-        if best is None or score > best[0]:
-            best = (score, turn, shift)
-    assert best is not None
-    _, turn, shift = best
-    there = np.array(onto.TransformContinuousIndexToPhysicalPoint([float(value) for value in shift[::-1]]))
-    move = there - np.array(small.GetOrigin())
+        corner = onto.TransformContinuousIndexToPhysicalPoint([float(value) for value in shift[::-1]])
+        found.append((score, turn, np.array(corner) - np.array(small.GetOrigin())))
+    _, turn, move = max(found, key=lambda each: each[0])
     # `turn` maps points of the tilted head to template points, so its inverse comes first, then the shift.
     start = sitk.Euler3DTransform(turn.GetInverse())
     start.SetTranslation((np.array(start.GetTranslation()) + move).tolist())
+    tried = [
+        {"tilt_deg": list(tilt), "similarity": round(score, 4)}
+        for tilt, (score, _, _) in zip(TILTS_DEG, found, strict=True)
+    ]
     return start, tried
 
 
@@ -160,7 +160,10 @@ def _best_shift(
     w = np.conj(fft.rfftn(weight.astype(np.float32), shape))
     t = np.conj(fft.rfftn(values * weight, shape))
     t2 = np.conj(fft.rfftn(values**2 * weight, shape))
-    back = lambda product: fft.irfftn(product, shape)  # noqa: E731
+
+    def back(product: np.ndarray) -> np.ndarray:
+        return fft.irfftn(product, shape)
+
     count = np.maximum(back(seen * w), 1e-3)
     sum_scan, sum_head = back(first * w), back(seen * t)
     cross = back(first * t) - sum_scan * sum_head / count
@@ -186,9 +189,9 @@ def refine(raw: sitk.Image, template: Template, start: sitk.Transform, *, kind: 
             moving_mask=_ants_image(seen.astype(np.float32), template.grid),
             mask_all_stages=True,
             aff_metric="mattes",
-            aff_iterations=(100, 50, 20),
-            aff_shrink_factors=(4, 2, 1),
-            aff_smoothing_sigmas=(2, 1, 0),
+            aff_iterations=(100, 50),
+            aff_shrink_factors=(4, 2),
+            aff_smoothing_sigmas=(2, 1),
             aff_random_sampling_rate=0.2,
             random_seed=SEED,
             outprefix=str(Path(folder) / "ants"),
@@ -208,9 +211,7 @@ def as_affine(steps: list[sitk.Transform]) -> sitk.AffineTransform:
     return affine
 
 
-def judge(
-    raw: sitk.Image, template: Template, transform: sitk.Transform
-) -> tuple[dict[str, float], np.ndarray]:
+def judge(raw: sitk.Image, template: Template, transform: sitk.Transform) -> tuple[dict[str, float], np.ndarray]:
     """Overlap (Dice of the head masks) and similarity (correlation of HU in the head), both where both scans see."""
     hu = array_of(resample(raw, template.grid, transform=transform, outside=AIR_HU))
     seen = array_of(resample(_ones(raw), template.grid, transform=transform, interpolation="nearest", outside=0)) > 0
@@ -243,10 +244,11 @@ def draw(registered_hu: np.ndarray, template: Template, record: dict[str, Any], 
     middle = [int(round(value)) for value in ndimage.center_of_mass(template.mask)]
     for axis, (name, place) in enumerate(zip(("axial", "coronal", "sagittal"), middle, strict=True)):
         axes = figure.add_subplot(1, 3, axis + 1)
-        origin = "upper" if axis == 0 else "lower"
-        axes.imshow(registered_hu.take(place, axis), cmap="gray", vmin=-200, vmax=300, origin=origin)
+        axes.imshow(registered_hu.take(place, axis), cmap="gray", vmin=-200, vmax=300)
         axes.contour(template.mask.take(place, axis), [0.5], colors="#E69F00", linewidths=1.0)
         axes.set_title(name)
+        if axis > 0:
+            axes.invert_yaxis()
         axes.set_axis_off()
     figure.suptitle(
         f"{record['case']}: {record['status']}, overlap {record['overlap']:.3f}, "
@@ -268,9 +270,10 @@ def _ones(image: sitk.Image) -> sitk.Image:
     return ones
 
 
-def _smooth(image: sitk.Image) -> sitk.Image:
-    """Blurred for the search grid, so that what lies between its voxels still counts."""
-    return sitk.SmoothingRecursiveGaussian(sitk.Cast(image, sitk.sitkFloat32), SEARCH_MM / 2.355)
+def _block_means(image: sitk.Image) -> sitk.Image:
+    """Made coarse by averaging, so that what lies between the voxels of the search grid still counts."""
+    factors = [max(1, int(SEARCH_MM / spacing)) for spacing in image.GetSpacing()]
+    return sitk.BinShrink(image, [min(factor, size) for factor, size in zip(factors, image.GetSize(), strict=True)])
 
 
 def _ants_image(array_zyx: np.ndarray, grid: sitk.Image) -> Any:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
@@ -82,8 +83,8 @@ def figure4(run_dir: Path, plan: Plan, edition: Edition, scores: pd.DataFrame) -
     columns = min(count, 2)
     rows = -(-count // columns)
     size = (style.WIDTH_INCHES if columns == 2 else 4.8, 2.6 * rows + 0.5)
-    figure, grid = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
-    figure.get_layout_engine().set(rect=(0, 0.3 / size[1], 1, 1 - 0.48 / size[1]))
+    layout = ConstrainedLayoutEngine(rect=(0, 0.3 / size[1], 1, 1 - 0.48 / size[1]))
+    figure, grid = plt.subplots(rows, columns, figsize=size, squeeze=False, layout=layout)
     for axes in grid.flat[count:]:
         axes.remove()
     shown: list[str] = []
@@ -112,16 +113,16 @@ def dice_curve(plan: Plan, arm: str, variant: str, scenario: str, scores: pd.Dat
         mine = (cases["arm"] == arm) & (cases["variant"] == variant) & (cases["scenario"] == scenario)
         summary, points = means, cases[mine][["n_train", "value"]]
     summary = summary.sort_values("n_train")
-    values = (summary[name].to_numpy(dtype=float) for name in ("n_train", "mean", "sd"))
-    return Curve(*values, points=points.to_numpy(dtype=float))
+    sizes, mean, sd = (summary[name].to_numpy(dtype=float) for name in ("n_train", "mean", "sd"))
+    return Curve(sizes, mean, sd, points.to_numpy(dtype=float))
 
 
 def figure6(run_dir: Path, plan: Plan, edition: Edition, scores: pd.DataFrame) -> Drawn:
     """Training and validation loss at full size, CT against CT + mask, a row of two panels an arm."""
     rows = len(edition.pairs)
     size = (style.WIDTH_INCHES, 2.15 * rows + 0.55)
-    figure, grid = plt.subplots(rows, 2, figsize=size, squeeze=False, layout="constrained", sharex="row")
-    figure.get_layout_engine().set(rect=(0, 0.3 / size[1], 1, 1 - 0.5 / size[1]))
+    layout = ConstrainedLayoutEngine(rect=(0, 0.3 / size[1], 1, 1 - 0.5 / size[1]))
+    figure, grid = plt.subplots(rows, 2, figsize=size, squeeze=False, layout=layout, sharex="row")
     for row, (arm, variant) in enumerate(edition.pairs):
         drawn = _loss_panels(grid[row], run_dir, plan, arm, variant)
         n = full_size(arm_of(plan, arm))
@@ -156,7 +157,7 @@ def _dice_panel(axes: Axes, plan: Plan, arm: str, variant: str, scores: pd.DataF
         if paper is not None:
             there = paper[paper["scenario"] == scenario].sort_values("n_train")
             ticks |= set(there["n_train"])
-            line = dict(color=colour, linewidth=0.7, linestyle=(0, (4, 2)), marker=marker, markersize=3)
+            line: style.Look = dict(color=colour, linewidth=0.7, linestyle=(0, (4, 2)), marker=marker, markersize=3)
             axes.plot(
                 there["n_train"],
                 there["mean"],
@@ -175,7 +176,7 @@ def _dice_panel(axes: Axes, plan: Plan, arm: str, variant: str, scores: pd.DataF
                 linewidths=0,
                 zorder=3,
             )
-        bars = dict(color=colour, marker=marker, markersize=4.5, capsize=2, elinewidth=0.8, zorder=4)
+        bars: style.Look = dict(color=colour, marker=marker, markersize=4.5, capsize=2, elinewidth=0.8, zorder=4)
         axes.errorbar(curve.sizes * aside, curve.mean, yerr=np.nan_to_num(curve.sd), **bars)
     axes.set_xscale("log", base=2)
     axes.set_xticks(sorted(ticks), [str(n) for n in sorted(ticks)])
@@ -211,7 +212,7 @@ def _dice_legend(scenarios: list[str], published: bool) -> list[Line2D]:
         )
     )
     if published:
-        look = dict(
+        look: style.Look = dict(
             linewidth=0.8,
             linestyle=(0, (4, 2)),
             marker="o",
@@ -253,7 +254,7 @@ def _loss_panels(panels: np.ndarray, run_dir: Path, plan: Plan, arm: str, varian
             if history is None:
                 continue
             drawn = True
-            look = dict(linewidth=1.4) if replicate == 0 else dict(linewidth=0.6, alpha=0.45)
+            look: style.Look = dict(linewidth=1.4) if replicate == 0 else dict(linewidth=0.6, alpha=0.45)
             best = history.loc[[history["val_dice"].idxmax()]] if history["val_dice"].notna().any() else history[:0]
             for axes, column in zip(panels, ("train_loss", "val_loss"), strict=True):
                 colour = style.scenario_colour(scenario)

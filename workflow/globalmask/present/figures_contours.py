@@ -6,9 +6,10 @@ four cases (or the nearest size), one test case an arm. Rows are cases, columns 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -32,7 +33,7 @@ from globalmask.present.summary import case_dice, median_and_worst
 
 MARGIN_MM = 14.0
 LEAST_MM = 70.0
-_SWATCH: dict = dict(linestyle="", marker="s", markersize=6.5, markeredgecolor="#3A424A", markeredgewidth=0.5)
+_SWATCH: style.Look = dict(linestyle="", marker="s", markersize=6.5, markeredgecolor="#3A424A", markeredgewidth=0.5)
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def _rows(
     return rows
 
 
-def _row(run_dir: Path, info: dict, case: str, n: int, models: dict) -> Row | None:
+def _row(run_dir: Path, info: Mapping[str, Any], case: str, n: int, models: dict[str, Any]) -> Row | None:
     folder = Path(run_dir) / info["name"] / "prepared" / case
     ct, truth = (
         volumes.load_volume(folder / "ct.nii.gz"),
@@ -129,17 +130,19 @@ def _draw(rows: list[Row], scenarios: Sequence[str], edition: Edition, plan: Pla
     foot, head, side = 0.2 + 0.2 * len(arms), 0.42, 2.05
     height = side * len(rows) + foot + head
     figure, grid = plt.subplots(len(rows), 3, figsize=(3 * side + 0.55, height), squeeze=False)
-    area = dict(left=0.5 / (3 * side + 0.55), right=0.995, top=1 - head / height, bottom=foot / height)
+    area: style.Look = dict(left=0.5 / (3 * side + 0.55), right=0.995, top=1 - head / height, bottom=foot / height)
     figure.subplots_adjust(**area, wspace=0.03, hspace=0.03)
     for index, row in enumerate(rows):
         _draw_row(grid[index], row, scenarios)
-        place = dict(rotation=90, ha="center", va="center", fontsize=7.5, transform=grid[index, 0].transAxes)
+        place: style.Look = dict(
+            rotation=90, ha="center", va="center", fontsize=7.5, transform=grid[index, 0].transAxes
+        )
         grid[index, 0].text(-0.12, 0.5, f"{style.panel_letter(index)}   {row.title}", **place)
     grid[0, 0].set_title(style.TRUTH_LABEL, color=style.INK)
     for column, scenario in enumerate(scenarios, 1):
         grid[0, column].set_title(style.scenario_label(scenario), color=style.scenario_colour(scenario))
-    for place, arm in enumerate(arms):
-        _structure_legend(figure, arm, y=(foot - 0.2 * (place + 0.6)) / height)
+    for line, arm in enumerate(arms):
+        _structure_legend(figure, arm, y=(foot - 0.2 * (line + 0.6)) / height)
     return figure
 
 
@@ -163,18 +166,18 @@ def _draw_row(panels: np.ndarray, row: Row, scenarios: Sequence[str]) -> None:
 
 
 def _note(axes: Axes, text: str) -> None:
-    place = dict(transform=axes.transAxes, ha="right", va="top", color="white", fontsize=7)
-    axes.text(0.97, 0.97, text, **place)
+    place: style.Look = dict(transform=axes.transAxes, ha="right", va="top", color="white", fontsize=7)
+    axes.text(0.97, 0.97, text, **place, path_effects=volumes.halo(1.6))
 
 
-def _structure_legend(figure: Figure, arm: dict, y: float) -> None:
+def _structure_legend(figure: Figure, arm: Mapping[str, Any], y: float) -> None:
     colours = style.structure_colours(arm["structures"])
     handles = [
         Line2D([], [], label=style.structure_label(name), markerfacecolor=colour, **_SWATCH)
         for name, colour in colours.items()
     ]
     title = Line2D([], [], linestyle="", label=f"{arm['name']}:")
-    place = dict(loc="center", bbox_to_anchor=(0.5, y), ncol=len(handles) + 1)
+    place: style.Look = dict(loc="center", bbox_to_anchor=(0.5, y), ncol=len(handles) + 1)
     figure.legend(handles=[title, *handles], **place, handlelength=0.8, columnspacing=1.1, handletextpad=0.4)
 
 

@@ -23,6 +23,7 @@ from globalmask.present.outputs import Edition, Plan, arm_of, cell_folder, featu
 EIGHT = 8
 MISSING = "No feature maps are in this run (they need the scenarios CT and CT + mask)."
 Features = dict[str, Any]
+Picks = list[tuple[int, float | None]]  # (map, its correlation with the reference map)
 
 
 def figure7(run_dir: Path, plan: Plan, edition: Edition, scores: pd.DataFrame) -> tuple[Figure, str]:
@@ -31,18 +32,18 @@ def figure7(run_dir: Path, plan: Plan, edition: Edition, scores: pd.DataFrame) -
     features = _load(run_dir, cell)
     if cell is None or features is None:
         return style.message_figure(MISSING), MISSING
-    maps = features["maps"].astype(np.float32)
+    maps = features["maps_slice"].astype(np.float32)
     columns = 9 if len(maps) > 16 else 5
     rows = -(-len(maps) // (columns - 1))
     side = style.WIDTH_INCHES / columns
     height = rows * side + 0.25
     figure = plt.figure(figsize=(style.WIDTH_INCHES, height))
-    area = dict(left=0.005, right=0.995, bottom=0.01, top=1 - 0.24 / height, wspace=0.06, hspace=0.06)
+    area: style.Look = dict(left=0.005, right=0.995, bottom=0.01, top=1 - 0.24 / height, wspace=0.06, hspace=0.06)
     grid = figure.add_gridspec(rows, columns, **area)
     _show_input(figure.add_subplot(grid[0, 0]), features, arm_of(plan, cell[0]))
     for index, image in enumerate(maps):
         axes = figure.add_subplot(grid[index // (columns - 1), 1 + index % (columns - 1)])
-        _show_map(axes, image, features["label"])
+        _show_map(axes, image, features["label_slice"])
         _tag(axes, str(index + 1))
     caption = (
         f"All {len(maps)} feature maps of the last double convolution of the fourth up block; "
@@ -59,17 +60,18 @@ def figure8(run_dir: Path, plan: Plan, edition: Edition, scores: pd.DataFrame) -
     if len(cells) < 3 or any(features is None for features in loaded):
         return style.message_figure(MISSING), MISSING
     few, both, double = (features for features in loaded if features is not None)
-    chosen, to_few, to_double = matched_maps(both["pooled"], few["pooled"], double["pooled"])
-    rows = [(few, to_few), (both, [(index, None) for index in chosen]), (double, to_double)]
+    chosen, (to_few, to_double) = matched_maps(both["maps_pooled"], few["maps_pooled"], double["maps_pooled"])
+    itself: Picks = [(index, None) for index in chosen]
+    rows: list[tuple[Features, Picks]] = [(few, [*to_few]), (both, itself), (double, [*to_double])]
     side = (style.WIDTH_INCHES - 0.85) / EIGHT
     height = 3 * (side + 0.16) + 0.42
     figure = plt.figure(figsize=(style.WIDTH_INCHES, height))
-    area = dict(left=0.85 / style.WIDTH_INCHES, right=0.995, bottom=0.17 / height, top=1 - 0.32 / height)
+    area: style.Look = dict(left=0.85 / style.WIDTH_INCHES, right=0.995, bottom=0.17 / height, top=1 - 0.32 / height)
     grid = figure.add_gridspec(3, EIGHT, **area, wspace=0.06, hspace=0.13)
     for row, (features, picks) in enumerate(rows):
         for column, (index, correlation) in enumerate(picks):
             axes = figure.add_subplot(grid[row, column])
-            _show_map(axes, features["maps"][index].astype(np.float32), features["label"])
+            _show_map(axes, features["maps_slice"][index].astype(np.float32), features["label_slice"])
             _tag(axes, str(index + 1))
             if correlation is not None:
                 axes.set_xlabel(f"r = {correlation:.2f}", fontsize=6, labelpad=1.5)
@@ -82,7 +84,7 @@ def figure8(run_dir: Path, plan: Plan, edition: Edition, scores: pd.DataFrame) -
 
 def matched_maps(
     reference: np.ndarray, *others: np.ndarray, count: int = EIGHT
-) -> tuple[list[int], *tuple[list[tuple[int, float]], ...]]:
+) -> tuple[list[int], list[list[tuple[int, float]]]]:
     """Match maps one to one and keep the `count` reference maps with the highest mean correlation.
 
     `reference` (K, z, y, x), each of `others` (K', z, y, x) on the same grid. Returns the chosen
@@ -97,7 +99,7 @@ def matched_maps(
     common = [index for index in range(len(reference)) if all(index in pair for pair in pairs)]
     common.sort(key=lambda index: -np.mean([pair[index][1] for pair in pairs]))
     chosen = sorted(common[:count])
-    return (chosen, *([pair[index] for index in chosen] for pair in pairs))
+    return chosen, [[pair[index] for index in chosen] for pair in pairs]
 
 
 def spatial_correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -127,11 +129,11 @@ def _load(run_dir: Path, cell: tuple[str, str, str, int] | None) -> Features | N
 
 
 def _show_input(axes: Axes, features: Features, arm: Any) -> None:
-    image = features["ct"].astype(float)
+    image = features["ct_slice"].astype(float)
     extent = (0.0, float(image.shape[1]), float(image.shape[0]), 0.0)
     volumes.show_ct(axes, image, extent, (0.0, 1.0))
     colours = dict(enumerate(style.structure_colours(arm["structures"]).values(), 1))
-    volumes.outline_labels(axes, features["label"], extent, colours, width=0.9)
+    volumes.outline_labels(axes, features["label_slice"], extent, colours, width=0.9)
     _tag(axes, "CT")
 
 
@@ -141,7 +143,7 @@ def _show_map(axes: Axes, image: np.ndarray, label: np.ndarray) -> None:
         low, high = float(image.min()), float(image.max()) + 1e-6
     extent = (0.0, float(image.shape[1]), float(image.shape[0]), 0.0)
     axes.imshow(image, cmap="gray", vmin=low, vmax=high, extent=extent, interpolation="bilinear")
-    volumes.outline(axes, label > 0, extent, "#E69F00", width=0.45)
+    volumes.outline(axes, label > 0, extent, "#E69F00", width=0.45, rim=False)
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
@@ -149,14 +151,14 @@ def _show_map(axes: Axes, image: np.ndarray, label: np.ndarray) -> None:
 
 
 def _tag(axes: Axes, text: str) -> None:
-    box = dict(boxstyle="square,pad=0.15", facecolor="black", edgecolor="none", alpha=0.6)
-    place = dict(transform=axes.transAxes, ha="left", va="top", color="white", fontsize=5.5)
+    box: style.Look = dict(boxstyle="square,pad=0.15", facecolor="black", edgecolor="none", alpha=0.6)
+    place: style.Look = dict(transform=axes.transAxes, ha="left", va="top", color="white", fontsize=5.5)
     axes.text(0.03, 0.97, text, **place, bbox=box)
 
 
 def _row_label(axes: Axes, row: int, scenario: str, n: int) -> None:
     text = f"{style.panel_letter(row)}   {style.scenario_label(scenario)}\n     n = {n}"
-    place = dict(
+    place: style.Look = dict(
         transform=axes.transAxes,
         ha="right",
         va="center",

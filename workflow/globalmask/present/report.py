@@ -24,6 +24,7 @@ from globalmask.provenance import write_text
 
 TEMPLATES = Path(__file__).parent / "templates"
 SHEET_PIXELS = 1600
+DRAWING_SCALE = 0.68  # screen pixels for a pixel of a 200 dpi figure
 MOST_CASE_SHEETS = 12
 FIRST = "fig4"
 SHEET_CAPTIONS = {
@@ -42,27 +43,29 @@ ALTERNATIVES = {
 
 @dataclass(frozen=True)
 class Picture:
-    """An image inside the page: `source` is a data URL; `anchor` its id."""
+    """An image inside the page: `source` is a data URL, `anchor` its id; shown `width` x `height` pixels large."""
 
     anchor: str
     title: str
     caption: str
     alternative: str
     source: str
+    width: int
+    height: int
 
 
-def make_report(*, run_dir: Path, plan: Plan, out: Path) -> None:
-    """Write the report of a run to `out`, from its scores, run records, figures and sheets.
+def make_report(*, run_dir: Path, plan: Plan, out_path: Path) -> None:
+    """Write the report of a run to `out_path`, from its scores, run records, figures and sheets.
 
-    `plan` is the JSON object of the lead rule: run, seed, replicates, config (validated, as JSON), versions
-    (name to version), arms (name, published `brain|heart|null`, synthetic, structures, sizes, registered,
-    clip_hu, test_cases {fold: [case]}, cases), variants (name, preset, arms, scenarios). Figures and sheets must
-    be there (`make_figures`, `make_sheets`); tables are built again from the scores.
+    `plan` is the JSON object of the lead rule: run, seed, replicates, config (validated, as JSON), arms (name,
+    published `brain|heart|null`, synthetic, structures, sizes, registered, clip_hu in HU, cases, test_cases {fold:
+    [case]}), variants (name, preset, arms, scenarios). Figures and sheets must be there (`make_figures`,
+    `make_sheets`); tables are built again from the scores. What is missing otherwise is left out or said.
     """
     run_dir = Path(run_dir)
     scores, runs = read_scores(run_dir), read_runs(run_dir, plan)
     figures = _figures(run_dir, plan)
-    write_text(out, _template().render(**_context(run_dir, plan, scores, runs, figures)))
+    write_text(out_path, _template().render(**_context(run_dir, plan, scores, runs, figures)))
 
 
 def _context(
@@ -109,11 +112,11 @@ def _figures(run_dir: Path, plan: Plan) -> list[Picture]:
         arms = " and ".join(arm for arm, _ in edition.pairs)
         for figure in FIGURES:
             name = f"{figure}{edition.suffix}"
-            source = _as_png(run_dir / "figures" / f"{name}.png")
+            image = _as_png(run_dir / "figures" / f"{name}.png")
             title = f"Figure {figure.removeprefix('fig')}"
             title += f" (variant {edition.suffix.removeprefix('_')})" if edition.suffix else ""
             alternative = f"{ALTERNATIVES[figure]}: {arms}. The caption below says what is shown."
-            found.append(Picture(name, title, captions.get(name, ""), alternative, source))
+            found.append(Picture(name, title, captions.get(name, ""), alternative, *image))
     return found
 
 
@@ -145,7 +148,7 @@ def _arm_sheets(run_dir: Path, plan: Plan, kind: str, title: str) -> list[Pictur
         if kind == "registration" and not arm["registered"]:
             continue
         words = f"{title} of all cases of {arm['name']}{_synthetic(arm)}"
-        found.append(Picture(f"{kind}-{arm['name']}", words, SHEET_CAPTIONS[kind], words, _as_jpeg(path)))
+        found.append(Picture(f"{kind}-{arm['name']}", words, SHEET_CAPTIONS[kind], words, *_as_jpeg(path)))
     return found
 
 
@@ -155,9 +158,9 @@ def _case_sheets(run_dir: Path, plan: Plan) -> list[Picture]:
         name = arm["name"]
         for case in list(tested(plan, name))[:MOST_CASE_SHEETS]:
             words = f"{name}, test case {case}{_synthetic(arm_of(plan, name))}"
-            caption = f"{words}: mask, ground truth (white) and predictions at the largest size, in three planes."
-            source = _as_jpeg(run_dir / "sheets" / case_sheet_name(name, case))
-            found.append(Picture(f"case-{name}-{case}", words, caption, caption, source))
+            caption = "Mask, ground truth (white) and predictions at the largest size, in three planes."
+            image = _as_jpeg(run_dir / "sheets" / case_sheet_name(name, case))
+            found.append(Picture(f"case-{name}-{case}", words, caption, f"{words}: {caption}", *image))
     return found
 
 
@@ -165,16 +168,20 @@ def _synthetic(arm: Any) -> str:
     return " (SYNTHETIC data)" if arm["synthetic"] else ""
 
 
-def _as_png(path: Path) -> str:
-    return "data:image/png;base64," + base64.b64encode(Path(path).read_bytes()).decode("ascii")
+def _as_png(path: Path) -> tuple[str, int, int]:
+    """Data URL, width and height of a drawing: at its print size, a little enlarged."""
+    with Image.open(path) as image:
+        width, height = (round(pixels * DRAWING_SCALE) for pixels in image.size)
+    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii"), width, height
 
 
-def _as_jpeg(path: Path) -> str:
-    """The picture at most `SHEET_PIXELS` wide; photographs this size are a tenth of their PNG."""
+def _as_jpeg(path: Path) -> tuple[str, int, int]:
+    """Data URL, width and height of a sheet at most `SHEET_PIXELS` wide; as JPEG it is a tenth of its PNG."""
     with Image.open(path) as image:
         picture = image.convert("RGB")
     if picture.width > SHEET_PIXELS:
         picture = picture.resize((SHEET_PIXELS, round(picture.height * SHEET_PIXELS / picture.width)))
     stream = io.BytesIO()
     picture.save(stream, format="JPEG", quality=84, optimize=True)
-    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
+    source = "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
+    return source, *picture.size

@@ -12,15 +12,18 @@ from typing import Any
 
 import pandas as pd
 
+from globalmask import __version__
 from globalmask.present.outputs import Plan, arm_of, full_size, variant_of, variants_of
 from globalmask.present.results import cells, read_json
 from globalmask.present.style import scenario_label, structure_label
 from globalmask.present.summary import averages, paper_of, structure_means
 from globalmask.present.tables import DASH, hours_number
+from globalmask.provenance import versions
 
 ASSUMPTIONS = Path(__file__).parent / "assumptions.tsv"
 MASK_GAP = 0.05  # Dice: masks of training cases better than those of test cases by this much are flagged
 ROLES = ("train", "validation", "test")
+_REPORTED = ("snakemake", "antspyx", "SimpleITK", "numpy", "pandas", "matplotlib")
 
 
 @dataclass(frozen=True)
@@ -191,13 +194,14 @@ def assumptions() -> Grid:
 
 def provenance_rows(run_dir: Path, plan: Plan, scores: pd.DataFrame, runs: pd.DataFrame) -> Grid:
     """Seed, versions, devices, code digests of the trainings and the digest of the scores."""
+    here = {"globalmask": __version__, **versions(*_REPORTED)}
     digest = hashlib.sha256((run_dir / "scores.csv").read_bytes()).hexdigest()
     rows = [
         ["Run", str(plan["run"])],
         ["Seed", str(plan["seed"])],
         ["Replicates", str(plan["replicates"])],
     ]
-    rows += [[f"Version of {name} (report)", str(value)] for name, value in plan.get("versions", {}).items()]
+    rows += [[f"Version of {name} (report)", str(value)] for name, value in here.items()]
     for name, values in _training_versions(runs).items():
         rows.append([f"Version of {name} (trainings)", ", ".join(values)])
     for key, title in (
@@ -220,7 +224,9 @@ def _sentence(arm: Any, scenarios: Sequence[str], means: pd.DataFrame) -> str:
         return f"{arm['name']}: no scores yet."
     kind = "synthetic " if arm["synthetic"] else ""
     tested = _cases(len({case for cases in arm["test_cases"].values() for case in cases}), f"{kind}test ")
-    text = f"{arm['name']}: the mean Dice over {tested} and all structures is, {'; '.join(known)}."
+    single = structure_label(arm["structures"][0])
+    what = f"of {single} over {tested}" if len(arm["structures"]) == 1 else f"over {tested} and all structures"
+    text = f"{arm['name']}: the mean Dice {what} is, {'; '.join(known)}."
     paper = averages(paper_of(arm, "dice"), ("scenario", "n_train")) if arm["published"] else pd.DataFrame()
     there = {n: _spoken(paper, scenarios, n) for n in sizes if len(paper)}
     words = "; ".join(f"{spoken} at n = {n}" for n, spoken in there.items() if spoken)
@@ -244,7 +250,9 @@ def _mask_records(run_dir: Path, plan: Plan, arm: str, mask_set: str) -> list[di
 
 
 def _mask_rows(arm: str, mask_set: str, recipe: str, records: list[dict[str, Any]]) -> tuple[list[list[str]], set[int]]:
-    rows, attention, mean_of = [], set(), {}
+    rows: list[list[str]] = []
+    attention: set[int] = set()
+    mean_of: dict[str | None, float] = {}
     aims_at_labels = recipe in ("learned", "union")
     for role in [*ROLES, None]:
         mine = [record for record in records if record.get("role") == role]
@@ -279,8 +287,8 @@ def _split_cells(path: Path, sizes: Sequence[int]) -> list[str]:
 
 def _training_versions(runs: pd.DataFrame) -> dict[str, list[str]]:
     found: dict[str, set[str]] = {}
-    for versions in runs.get("versions", ()):
-        for name, value in (versions if isinstance(versions, dict) else {}).items():
+    for of_run in runs.get("versions", ()):
+        for name, value in (of_run if isinstance(of_run, dict) else {}).items():
             found.setdefault(name, set()).add(str(value))
     return {name: sorted(values) for name, values in found.items()}
 

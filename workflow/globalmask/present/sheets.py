@@ -6,8 +6,9 @@ truth and every scenario's prediction at the largest size, so a wrong crop or a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -71,7 +72,7 @@ def contact_sheet(pictures: dict[str, Path], *, title: str, synthetic: bool, col
     cell = 10.0 / columns
     height = rows * (cell * 0.96 / aspect + 0.24) + 0.45
     figure, grid = plt.subplots(rows, columns, figsize=(10.0, height), squeeze=False)
-    area = dict(left=0.01, right=0.99, bottom=0.04 / height, top=1 - 0.62 / height)
+    area: style.Look = dict(left=0.01, right=0.99, bottom=0.04 / height, top=1 - 0.62 / height)
     figure.subplots_adjust(**area, wspace=0.03, hspace=0.24 / (cell / aspect))
     for axes in grid.flat:
         axes.axis("off")
@@ -120,12 +121,12 @@ def _three_planes(
     ct: volumes.Volume,
     truth: volumes.Volume,
     rows: Sequence[tuple[str, volumes.Volume | None, str]],
-    info: dict,
+    info: Mapping[str, Any],
 ) -> Figure:
     side, head, foot = 2.0, 0.5, 0.3
     size = (3 * side + 0.6, side * len(rows) + head + foot)
     figure, grid = plt.subplots(len(rows), 3, figsize=size, squeeze=False)
-    area = dict(left=0.6 / size[0], right=0.995, top=1 - head / size[1], bottom=foot / size[1])
+    area: style.Look = dict(left=0.6 / size[0], right=0.995, top=1 - head / size[1], bottom=foot / size[1])
     figure.subplots_adjust(**area, wspace=0.03, hspace=0.03)
     for column, plane in enumerate(volumes.PLANES):
         index = volumes.fullest_slice(truth.array, len(info["structures"]), axis=column)
@@ -143,7 +144,7 @@ def _three_planes(
                 volumes.outline(axes, true_labels == value, extent, TRUTH_COLOUR, width=0.7)
                 if volume is not None and name != "Mask":
                     found = volumes.plane_of(volume, plane, index)[0]
-                    volumes.outline(axes, found == value, extent, colour, width=1.0)
+                    volumes.outline(axes, found == value, extent, colour, width=1.0, rim=False)
             if volume is not None and name == "Mask":
                 volumes.outline(axes, volumes.plane_of(volume, plane, index)[0] > 0, extent, colour, width=1.2)
             axes.set_xlim(limits[0], limits[1])
@@ -154,14 +155,14 @@ def _three_planes(
                 axes.set_title(f"{plane}, slice {index}", fontweight="normal", fontsize=8)
             if column == 0:
                 text = name if volume is not None else f"{name}\n(not there)"
-                note = dict(rotation=90, ha="center", va="center", fontsize=7.5, transform=axes.transAxes)
+                note: style.Look = dict(rotation=90, ha="center", va="center", fontsize=7.5, transform=axes.transAxes)
                 axes.text(-0.13, 0.5, text, **note)
     _line_legend(figure, [(name.split("\n")[0], colour) for name, _, colour in rows])
     return figure
 
 
 def _line_legend(figure: Figure, lines: Sequence[tuple[str, str]]) -> None:
-    handles = [Line2D([], [], color="#9AA4AD", linewidth=2, label=f"{style.TRUTH_LABEL} (white)")]
+    handles = [Line2D([], [], color="white", linewidth=1.6, label=style.TRUTH_LABEL, path_effects=volumes.halo(3.0))]
     shown = dict.fromkeys(
         ("Mask contour" if name == "Mask" and i == 0 else name, colour) for i, (name, colour) in enumerate(lines)
     )

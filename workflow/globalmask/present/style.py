@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -37,8 +38,9 @@ GREY = "#5F6B76"
 INK = "#1B2530"
 WIDTH_INCHES = 7.09  # 180 mm: two columns of a journal page
 SYNTHETIC = "Synthetic data"
+Look = dict[str, Any]  # keyword arguments of matplotlib
 
-_SETTINGS = {
+_SETTINGS: Look = {
     "font.family": "sans-serif",
     "font.sans-serif": ["Arial", "Helvetica", "Liberation Sans", "DejaVu Sans"],
     "font.size": 8,
@@ -59,6 +61,7 @@ _SETTINGS = {
     "axes.linewidth": 0.7,
     "lines.linewidth": 1.4,
     "figure.dpi": 100,
+    "text.parse_math": False,  # a case may have a $ in its name
     "savefig.dpi": 200,
     "pdf.fonttype": 42,
     "svg.fonttype": "none",
@@ -67,7 +70,7 @@ _SETTINGS = {
 
 def use_style() -> None:
     """Set the print settings for all figures of this process."""
-    plt.rcParams.update(_SETTINGS)
+    plt.rcParams.update(_SETTINGS)  # type: ignore[arg-type]
 
 
 def scenario_label(scenario: str) -> str:
@@ -109,7 +112,7 @@ def mark_synthetic(figure: Figure, synthetic: Mapping[str, bool]) -> None:
     names = [arm for arm, is_synthetic in synthetic.items() if is_synthetic]
     if names:
         which = "" if len(names) == len(synthetic) else f": {', '.join(names)}"
-        note = dict(ha="right", va="top", fontsize=6.5, color="#A33A00", style="italic")
+        note: Look = dict(ha="right", va="top", fontsize=6.5, color="#A33A00", style="italic")
         figure.text(0.995, 0.995, f"{SYNTHETIC} (no patient){which}", **note)
 
 

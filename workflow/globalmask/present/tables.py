@@ -70,10 +70,11 @@ def dice_table(plan: Plan, arm: str, variant: str, scores: pd.DataFrame, suffix:
     ours, paper = _with_average(ours), _with_average(paper)
     tidy = _tidy(sizes, structures, scenarios, ours, paper).assign(arm=arm, variant=variant)
     rows, blocks = _grid(tidy, sizes, structures, scenarios, digits=2)
+    average = "; 'Average' is the mean (sample SD) of the structure means" if AVERAGE in structures else ""
     caption = (
         f"Dice coefficient of the {_data(info, arm)} structures for each number of training cases. "
         f"Values are the mean (sample SD) over {_case_words(info, 'test case')}"
-        f"{_replicate_words(plan)}; 'Average' is the mean (sample SD) of the structure means. {_notes(info, tidy)}"
+        f"{_replicate_words(plan)}{average}. {_notes(info, tidy)}"
     )
     name = table_name(plan, arm, "dice", suffix)
     title = _title(name, f"Dice, {arm}", variant, suffix)
@@ -115,7 +116,7 @@ def hours_table(plan: Plan, arm: str, variant: str, runs: pd.DataFrame, suffix: 
     rows = [_hours_text(tidy[tidy["n_train"] == n].set_index("scenario"), n, scenarios) for n in sizes]
     header = [("", "Training cases")]
     for scenario in scenarios:
-        header += [(scenario_label(scenario), column) for column in ("steps", "hours", "published hours")]
+        header += [(scenario_label(scenario), column) for column in ("steps", "hours", "published")]
     if {"ct", "ct_mask"} <= set(scenarios):
         header += [("CT / CT + mask", "hours"), ("CT / CT + mask", "published")]
     spread = ", mean (sample SD) over replicates" if plan["replicates"] > 1 else ""
@@ -146,7 +147,7 @@ def hours_number(hours: float) -> str:
     """Hours with two significant digits (`204`, `7.5`, `0.0071`), or a dash."""
     if hours is None or math.isnan(hours):
         return DASH
-    return f"{hours:.0f}" if hours >= 100 else f"{hours:.2g}"
+    return f"{hours:.0f}" if hours >= 100 else f"{hours:.2g}" if hours >= 1 else f"{hours:#.2g}"
 
 
 def markdown(table: Table) -> str:
@@ -244,7 +245,8 @@ def _grid(
     digits: int,
 ) -> tuple[list[list[str]], list[int]]:
     lookup = tidy.set_index(["n_train", "structure", "scenario"])
-    rows, blocks = [], []
+    rows: list[list[str]] = []
+    blocks: list[int] = []
     for n in sizes:
         blocks.append(len(rows))
         for place, structure in enumerate(structures):
@@ -294,10 +296,9 @@ def _hours_text(cells: pd.DataFrame, n: int, scenarios: Sequence[str]) -> list[s
         cell = cells.loc[scenario]
         steps, hours = _steps(cell["steps"]), hours_number(cell["hours"])
         if not math.isnan(cell["hours_sd"]):
-            steps, hours = (
-                f"{steps} ({_steps(cell['steps_sd'])})",
-                f"{hours} ({hours_number(cell['hours_sd'])})",
-            )
+            decimals = len(hours.partition(".")[2])
+            steps = f"{steps} ({_steps(cell['steps_sd'])})"
+            hours = f"{hours} ({cell['hours_sd']:.{decimals}f})"
         row += [steps, hours, hours_number(cell["published_hours"])]
     if {"ct", "ct_mask"} <= set(scenarios):
         ct, both = cells.loc["ct"], cells.loc["ct_mask"]

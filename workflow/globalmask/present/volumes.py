@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 from matplotlib.axes import Axes
+from matplotlib.patheffects import AbstractPathEffect, withStroke
 
 Extent = tuple[float, float, float, float]
+Look = dict[str, Any]  # keyword arguments of matplotlib
 PLANES = ("axial", "coronal", "sagittal")
 _AXIS = {"axial": 0, "coronal": 1, "sagittal": 2}
 _LETTERS = {"axial": ("R", "L"), "coronal": ("R", "L"), "sagittal": ("A", "P")}
@@ -111,15 +114,18 @@ def outline(
     *,
     width: float = 1.2,
     style: str = "-",
+    rim: bool = True,
 ) -> None:
-    """The contour of a 2D yes/no image; nothing for an empty one."""
+    """The contour of a 2D yes/no image, with a dark rim or without; nothing for an empty one."""
     if not mask.any():
         return
     padded = np.pad(mask.astype(float), 1)
     step_x, step_y = extent[1] / mask.shape[1], extent[2] / mask.shape[0]
     x = (np.arange(padded.shape[1]) - 0.5) * step_x
     y = (np.arange(padded.shape[0]) - 0.5) * step_y
-    axes.contour(x, y, padded, levels=[0.5], colors=[colour], linewidths=[width], linestyles=[style])
+    line = axes.contour(x, y, padded, levels=[0.5], colors=[colour], linewidths=[width], linestyles=[style])
+    if rim:
+        line.set_path_effects(halo(width + 0.9))
 
 
 def outline_labels(axes: Axes, label: np.ndarray, extent: Extent, colours: Mapping[int, str], **line: object) -> None:
@@ -128,10 +134,15 @@ def outline_labels(axes: Axes, label: np.ndarray, extent: Extent, colours: Mappi
         outline(axes, label == value, extent, colour, **line)  # type: ignore[arg-type]
 
 
+def halo(width: float) -> list[AbstractPathEffect]:
+    """A dark rim, so that a bright line is seen on bright blood and bone too."""
+    return [withStroke(linewidth=width, foreground="#101418", alpha=0.75)]
+
+
 def orient(axes: Axes, plane: str) -> None:
     """Small letters at the left and right edge: R and L, or A and P."""
     first, second = _LETTERS[plane]
-    note = dict(transform=axes.transAxes, color="white", fontsize=6.5, va="center")
+    note: Look = dict(transform=axes.transAxes, color="white", fontsize=6.5, va="center", path_effects=halo(1.4))
     axes.text(0.02, 0.5, first, ha="left", **note)
     axes.text(0.98, 0.5, second, ha="right", **note)
 
@@ -140,6 +151,8 @@ def scale_bar(axes: Axes, limits: Extent, length_mm: float = 20.0) -> None:
     """A bar of `length_mm` with its length, at the lower left."""
     left, right, bottom, top = limits
     x, y = left + 0.05 * (right - left), bottom - 0.05 * (bottom - top)
-    axes.plot([x, x + length_mm], [y, y], color="white", linewidth=1.6, solid_capstyle="butt")
+    axes.plot([x, x + length_mm], [y, y], color="white", linewidth=1.6, solid_capstyle="butt", path_effects=halo(2.6))
     place = (x + length_mm / 2, y - 0.018 * (bottom - top))
-    axes.text(*place, f"{length_mm:.0f} mm", color="white", fontsize=6, ha="center", va="bottom")
+    axes.text(
+        *place, f"{length_mm:.0f} mm", color="white", fontsize=6, ha="center", va="bottom", path_effects=halo(1.4)
+    )

@@ -9,7 +9,17 @@ SPLITS = [
 
 
 def check_settings(wildcards):
-    return as_json({"structures": CONFIG.arms[wildcards.arm].structures})
+    arm = CONFIG.arms[wildcards.arm]
+    return as_json({"structures": arm.structures, "ignored_values": arm.ignored_values})
+
+
+def supplied_mask(wildcards):
+    mask = COHORTS[wildcards.arm].cases[wildcards.case].mask
+    return [mask] if mask else []
+
+
+def supplied_mask_flag(wildcards):
+    return " ".join(f"--mask {shlex.quote(mask)}" for mask in supplied_mask(wildcards))
 
 
 def cohort_settings(wildcards):

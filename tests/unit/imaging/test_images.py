@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import gzip
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from globalmask.errors import UserError
+from globalmask.imaging.images import array_of, image_like, read_image, write_image
+
+
+@pytest.fixture
+def scan() -> sitk.Image:
+    rng = np.random.default_rng(0)
+    image = sitk.GetImageFromArray(rng.integers(-1000, 1000, (5, 6, 7)).astype(np.int16))
+    image.SetSpacing((0.7, 0.8, 2.5))
+    image.SetOrigin((-10.0, 20.0, 5.0))
+    image.SetDirection((-1, 0, 0, 0, 0, 1, 0, 1, 0))
+    return image
+
+
+def dicom_folder(folder, *, heights, series="1.2.3", shift_mm=0.0):
+    """One CT series with a slice at each of `heights` (mm); each slice holds its own number."""
+    folder.mkdir(exist_ok=True)
+    writer = sitk.ImageFileWriter()
+    writer.KeepOriginalImageUIDOn()
+    for number, height in enumerate(heights):
+        image = sitk.GetImageFromArray(np.full((1, 4, 5), number, np.int16))
+        image.SetSpacing((1.5, 1.5, 2.0))
+        fields = {
+            "0008|0060": "CT",
+            "0008|0016": "1.2.840.10008.5.1.4.1.1.2",
+            "0008|0018": f"{series}.{number + 1}",
+            "0020|000d": "1.2.9",
+            "0020|000e": series,
+            "0020|0013": str(number + 1),
+            "0020|0032": f"0\\{shift_mm * number}\\{height}",
+            "0020|0037": "1\\0\\0\\0\\1\\0",
+            "0020|0052": "1.2.8",
+        }
+        for key, value in fields.items():
+            image.SetMetaData(key, value)
+        writer.SetFileName(str(folder / f"{series}-{number}.dcm"))
+        writer.Execute(image)
+    return folder
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".nrrd", ".mha"])
+def test_every_format_keeps_voxels_and_places(scan, tmp_path, suffix):
+    path = tmp_path / f"scan{suffix}"
+    write_image(scan, path)
+    again = read_image(path)
+    assert np.array_equal(array_of(again), array_of(scan))
+    assert again.GetPixelID() == sitk.sitkInt16
+    for index in [(0, 0, 0), (6, 5, 4)]:
+        expected = scan.TransformIndexToPhysicalPoint(index)
+        assert again.TransformIndexToPhysicalPoint(index) == pytest.approx(expected, abs=1e-4)
+
+
+def test_writing_twice_gives_the_same_bytes_and_leaves_nothing_else(scan, tmp_path):
+    for name in ("a.nii.gz", "b.nii.gz"):
+        write_image(scan, tmp_path / "out" / name)
+    assert (tmp_path / "out" / "a.nii.gz").read_bytes() == (tmp_path / "out" / "b.nii.gz").read_bytes()
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.nii.gz", "b.nii.gz"]
+
+
+def test_failed_write_keeps_the_old_file(scan, tmp_path):
+    path = tmp_path / "scan.unknown"
+    path.write_text("old")
+    with pytest.raises(RuntimeError):
+        write_image(scan, path)
+    assert path.read_text() == "old"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".nrrd", ".mha"])
+def test_truncated_file_is_refused(scan, tmp_path, suffix):
+    path = tmp_path / f"scan{suffix}"
+    write_image(scan, path)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(UserError) as caught:
+        read_image(path, case="head_01")
+    assert "head_01" in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_truncated_nifti_tells_what_its_header_promises(scan, tmp_path):
+    path = tmp_path / "scan.nii"
+    write_image(scan, path)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(UserError, match="truncated") as caught:
+        read_image(path)
+    # 352 bytes of header and 5 x 6 x 7 voxels of 2 bytes.
+    assert caught.value.fields["expected"].startswith("772 bytes")
+    assert caught.value.fields["found"] == "672 bytes"
+
+
+def test_gzip_in_several_members_is_whole(scan, tmp_path):
+    plain, zipped = tmp_path / "scan.nii", tmp_path / "scan.nii.gz"
+    write_image(scan, plain)
+    content = plain.read_bytes()
+    zipped.write_bytes(gzip.compress(content[:500]) + gzip.compress(content[500:]))
+    assert np.array_equal(array_of(read_image(zipped)), array_of(scan))
+
+
+def test_missing_file_and_text_are_told(tmp_path):
+    with pytest.raises(UserError, match="does not exist"):
+        read_image(tmp_path / "nothing.nii.gz")
+    (tmp_path / "notes.nii").write_text("not an image " * 60)
+    with pytest.raises(UserError, match="cannot be read"):
+        read_image(tmp_path / "notes.nii")
+
+
+@pytest.mark.parametrize(
+    "array, vector",
+    [(np.zeros((3, 4), np.int16), False), (np.zeros((2, 3, 4, 5), np.int16), False), (np.zeros((3, 4, 5, 3)), True)],
+)
+def test_only_one_plain_volume_is_taken(tmp_path, array, vector):
+    path = tmp_path / "odd.mha"
+    sitk.WriteImage(sitk.GetImageFromArray(array, isVector=vector), str(path))
+    with pytest.raises(UserError, match="not one plain volume"):
+        read_image(path)
+
+
+def test_dicom_folder(tmp_path):
+    image = read_image(dicom_folder(tmp_path / "series", heights=[10, 12, 14, 16]))
+    assert image.GetSize() == (5, 4, 4)
+    assert image.GetSpacing() == pytest.approx((1.5, 1.5, 2.0))
+    assert array_of(image)[:, 0, 0].tolist() == [0, 1, 2, 3]
+    assert image.GetOrigin() == pytest.approx((0, 0, 10))
+
+
+def test_dicom_with_a_missing_slice_is_refused(tmp_path):
+    with pytest.raises(UserError, match="not evenly spaced") as caught:
+        read_image(dicom_folder(tmp_path / "series", heights=[10, 12, 16, 18]), case="head_02")
+    assert "mm from its place" in caught.value.fields["found"]
+
+
+def test_dicom_with_a_tilted_gantry_is_refused(tmp_path):
+    with pytest.raises(UserError, match="not evenly spaced"):
+        read_image(dicom_folder(tmp_path / "series", heights=[10, 12, 14, 16], shift_mm=0.5))
+
+
+def test_folder_with_two_series_or_none_is_refused(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="exactly one DICOM series"):
+        read_image(tmp_path / "empty")
+    folder = dicom_folder(tmp_path / "two", heights=[0, 2, 4])
+    dicom_folder(folder, heights=[0, 2, 4, 6], series="1.2.4")
+    with pytest.raises(UserError, match="exactly one DICOM series") as caught:
+        read_image(folder)
+    assert "(3 files)" in caught.value.fields["found"]
+    assert "(4 files)" in caught.value.fields["found"]
+
+
+def test_image_like_keeps_the_grid_and_refuses_another_shape(scan):
+    image = image_like(np.ones((5, 6, 7), bool), scan)
+    assert image.GetPixelID() == sitk.sitkUInt8
+    assert image.GetDirection() == scan.GetDirection()
+    assert image.GetOrigin() == scan.GetOrigin()
+    with pytest.raises(ValueError, match="does not fit"):
+        image_like(np.ones((7, 6, 5)), scan)

@@ -1,0 +1,117 @@
+"""A cell trains from files: three outputs, a header that serves predict, and errors that name the case."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+
+from globalmask.config import TrainSettings
+from globalmask.errors import UserError
+from globalmask.imaging.images import write_image
+from globalmask.learn.train import train
+from globalmask.network.model_file import load_model, read_header, save_model
+from globalmask.network.unet import UNet
+
+SETTINGS = TrainSettings(
+    channels=2,
+    activation="leaky_relu",
+    norm="instance",
+    dropout=0.0,
+    loss="dice_ce",
+    augmentation=True,
+    max_steps=2,
+    validate_every=1,
+    patience_steps=None,
+)
+
+
+@pytest.fixture()
+def folders(tmp_path):
+    z, y, x = np.mgrid[:32, :32, :32]
+    ball = (z - 16) ** 2 + (y - 16) ** 2 + (x - 16) ** 2
+    for case in ("a", "b", "c"):
+        ct = np.where(ball < 100, 50, -500).astype(np.int16)
+        folder = tmp_path / "prepared" / case
+        write_image(sitk.GetImageFromArray(ct), folder / "ct.nii.gz")
+        label = (ball < 30).astype(np.uint8) + (ball < 10)
+        write_image(sitk.GetImageFromArray(label.astype(np.uint8)), folder / "label.nii.gz")
+        write_image(sitk.GetImageFromArray((ball < 100).astype(np.uint8)), tmp_path / "masks" / f"{case}.nii.gz")
+        (tmp_path / "masks" / f"{case}.json").write_text(json.dumps({"offset_zyx": [0, 0, 0]}))
+    return tmp_path
+
+
+def run(folders, **changes):
+    options = {
+        "prepared_dir": folders / "prepared",
+        "masks_dir": folders / "masks",
+        "train_cases": ["a", "b"],
+        "validation_cases": ["c"],
+        "scenario": "ct_mask",
+        "settings": SETTINGS,
+        "structures": ["outer", "inner"],
+        "clip_hu": (-200.0, 200.0),
+        "size_voxels": 32,
+        "seed_words": {"seed": 1, "arm": "brain", "replicate": 0},
+        "device": "cpu",
+        "threads": 1,
+        "out_dir": folders / "out",
+        "checkpoint_dir": folders / "checkpoint",
+        "header": {"arm": "brain", "variant": "modern", "n": 2, "replicate": 0, "grid": {"spacing_mm": 1.5}},
+    }
+    return train(**{**options, **changes})
+
+
+def test_outputs_and_header(folders):
+    state = run(folders)
+    assert state.step == 2
+    assert sorted(path.name for path in (folders / "out").iterdir()) == ["history.csv", "model.safetensors", "run.json"]
+    network, header = load_model(folders / "out" / "model.safetensors")
+    assert network.arguments["in_channels"] == 2 and network.arguments["out_channels"] == 3
+    assert header["scenario"] == "ct_mask" and header["structures"] == ["outer", "inner"]
+    assert header["clip_hu"] == [-200.0, 200.0] and header["size_voxels"] == 32
+    assert header["grid"] == {"spacing_mm": 1.5} and header["settings"]["max_steps"] == 2
+    record = json.loads((folders / "out" / "run.json").read_text())
+    assert (record["variant"], record["n"], record["scenario"]) == ("modern", 2, "ct_mask")
+
+
+def test_validation_can_be_left_out(folders):
+    state = run(folders, validation_cases=[])
+    assert state.best_step == 2 and state.best_val_dice is None
+
+
+def test_scenarios_start_from_the_same_weights(folders):
+    fixed = SETTINGS.model_copy(update={"learning_rate": 1e-30})
+    weights = {}
+    for scenario in ("ct", "mask", "ct_mask"):
+        run(folders, scenario=scenario, settings=fixed, out_dir=folders / scenario)
+        weights[scenario] = load_model(folders / scenario / "model.safetensors")[0].state_dict()
+    for name, value in weights["ct"].items():
+        assert torch.allclose(value, weights["mask"][name], rtol=0, atol=1e-20), name
+        if not name.startswith("down.0.0."):
+            assert torch.allclose(value, weights["ct_mask"][name], rtol=0, atol=1e-20), name
+
+
+def test_mask_network_travels_along(folders):
+    mask = UNet(1, 2, channels=2, activation="leaky_relu", norm="instance", dropout=0.0)
+    save_model(folders / "mask.safetensors", mask, {"part": "all"})
+    run(folders, mask_network=folders / "mask.safetensors")
+    assert read_header(folders / "out" / "model.safetensors")["extra_networks"]["mask"]["part"] == "all"
+    loaded, _ = load_model(folders / "out" / "model.safetensors", part="mask")
+    assert torch.equal(loaded.head.weight, mask.head.weight)
+
+
+def test_value_that_is_no_structure_is_named(folders):
+    with pytest.raises(UserError, match="no structure") as caught:
+        run(folders, structures=["outer"])
+    assert "case: a" in str(caught.value)
+
+
+def test_gpu_that_is_not_there_is_an_error(folders, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UserError, match="no GPU"):
+        run(folders, device="cuda")
+    assert not (folders / "out").exists()
