@@ -30,7 +30,9 @@ def test_same_generator_state_same_result(always):
     assert not torch.equal(first[0], other[0])
 
 
-def test_inputs_are_not_changed_in_place(always):
+@pytest.mark.parametrize("share", [0.0, 1.1])
+def test_inputs_are_not_changed_in_place(monkeypatch, share):
+    monkeypatch.setattr(module, "SPATIAL_SHARE", share)
     sample = make_sample(0, with_mask=True)
     inputs, label = sample.inputs.clone(), sample.label.clone()
     augment(sample.inputs, sample.label, generator(), binary=(1,))

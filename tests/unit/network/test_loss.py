@@ -41,10 +41,19 @@ def test_background_does_not_count():
     assert loss.item() == pytest.approx(1 - 1 / 1.5, abs=1e-5)
 
 
-def test_dice_ce_adds_the_mean_cross_entropy():
+def test_dice_ce_adds_the_mean_cross_entropy_of_classes_of_one_size():
     logits, label = logits_of([[0.2, 0.5], [0.8, 0.5]]), label_of([1, 0])
     expected = 1 - 1.6 / 1.89 - (math.log(0.8) + math.log(0.5)) / 2
     assert dice_ce_loss(logits, label).item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_voxels_weigh_one_over_the_root_of_their_class():
+    # Four voxels of background at chance 0.5 weigh 1/2 each, the one of the structure at chance 0.8 weighs 1.
+    logits = logits_of([[0.5, 0.5, 0.5, 0.5, 0.2], [0.5, 0.5, 0.5, 0.5, 0.8]])
+    label = label_of([0, 0, 0, 0, 1])
+    entropy = -(4 * 0.5 * math.log(0.5) + math.log(0.8)) / (4 * 0.5 + 1)
+    found = dice_ce_loss(logits, label) - dice_loss(logits, label)
+    assert found.item() == pytest.approx(entropy, abs=1e-5)
 
 
 def test_absent_structure_costs_nothing_when_it_is_not_predicted():

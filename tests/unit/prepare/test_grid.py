@@ -78,7 +78,8 @@ def test_failed_registration_is_never_used(tmp_path):
     write_image(ramp((1, 0, 0, 0, 1, 0, 0, 0, 1), (2.0, 2.0, 2.0)), tmp_path / "raw.nii.gz")
     (tmp_path / "box.json").write_text('{"centre_lps_mm": [0, 0, 0], "spacing_mm": 3.0, "size_voxels": 16}')
     sitk.WriteTransform(sitk.Euler3DTransform(), str(tmp_path / "to_template.mat"))
-    record = {"case": "pt_7", "status": "failed", "overlap": 0.41, "similarity": 0.1, "least_overlap": 0.75}
+    record = {"case": "pt_7", "status": "failed", "overlap": 0.41, "similarity": 0.1}
+    record |= {"least_overlap": 0.75, "least_similarity": 0.5}
     (tmp_path / "registration.json").write_text(json.dumps(record))
     with pytest.raises(UserError) as caught:
         prepare_ct(
@@ -98,9 +99,7 @@ def test_coarse_grid_averages_noise_away(tmp_path):
     write_image(sitk.GetImageFromArray(noise), tmp_path / "raw.nii.gz")
     spread = {}
     for spacing_mm in (1.5, 4.0):
-        prepare_ct(
-            tmp_path / "raw.nii.gz", tmp_path / "ct.nii.gz", grid=Grid(spacing_mm=spacing_mm, size_voxels=16)
-        )
+        prepare_ct(tmp_path / "raw.nii.gz", tmp_path / "ct.nii.gz", grid=Grid(spacing_mm=spacing_mm, size_voxels=16))
         spread[spacing_mm] = array_of(read_image(tmp_path / "ct.nii.gz"))[2:-2, 2:-2, 2:-2].std()
     assert 25 < spread[1.5] < 70  # linear interpolation alone
     assert spread[4.0] < 12

@@ -5,33 +5,49 @@ Anatomical millimetres as in `phantom_head`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
-from globalmask.intake.phantom_canvas import Array, Canvas, ellipsoid, paint, rotation, smooth_noise, smooth_union
+from globalmask.intake.phantom_canvas import (
+    Array,
+    Canvas,
+    Region,
+    ellipsoid,
+    paint,
+    rotation,
+    smooth_noise,
+    smooth_union,
+)
 
 BRAIN_STEM = 1
 CSF_HU = 6.0
+STEM_PARTS = (
+    ((0, 5, -22), (17, 13.0, 14.5), -10),
+    ((0, 8.5, -4), (16, 12.5, 11), -12),
+    ((0, 13, -42), (10, 8.5, 18), 20),
+)
+"""Pons, midbrain, medulla: middle and radii in mm, lean in degrees."""
 STEM_TO_CORD = ((0.0, 21.0, -57.0), (0.0, 27.0, -74.0))
 
 
-def draw_brain(canvas: Canvas, rng: np.random.Generator, cavity: Array, rough: Array) -> Callable[[], None]:
-    """Paint all inside `cavity` (distance in mm) but the label; the returned call paints the brain stem last."""
+def draw_brain(canvas: Canvas, rng: np.random.Generator, cavity: Array, rough: Array, *, head_size: float) -> None:
+    """Paint all inside `cavity` (distance in mm, negative inside), the brain stem with its label.
+
+    `rough` is smooth noise of unit spread; `head_size` is 1 for the standard head.
+    """
     at = canvas.everything()
     paint(at, cavity, CSF_HU + 2 * rough)
-    folds = smooth_noise(canvas, rng, step_mm=11)
+    folds = smooth_noise(canvas, rng, step_mm=8.5)
     atrophy = rng.uniform(0.6, 1.5)
     depth = cavity + np.float32(1.4 + 0.7 * atrophy)
-    grooves = np.exp(-((folds * np.float32(7)) ** 2)) * np.float32(2.2 + 2.2 * atrophy)
+    grooves = np.exp(-((folds * np.float32(3.8)) ** 2)) * np.float32(4 + 4 * atrophy)
     cortex = np.clip((depth + 5 + 5 * np.abs(folds)) / 4 + 0.5, 0, 1)
     matter = 28.5 + np.float32(8.5) * cortex + np.float32(1.2) * rough
-    paint(at, depth + np.clip(grooves - np.maximum(-depth - 10, 0) / 3, 0, None), matter)
+    paint(at, depth + np.clip(grooves - np.maximum(-depth - 3, 0) / 2, 0, None), matter)
     _nuclei(canvas)
     _cerebellum(canvas, rng, cavity)
     _ventricles(canvas, rng, atrophy)
     _membranes(canvas, cavity)
-    return _stem(canvas, rng, cavity)
+    _brain_stem(canvas, rng, head_size)
 
 
 def _nuclei(canvas: Canvas) -> None:
@@ -45,8 +61,8 @@ def _cerebellum(canvas: Canvas, rng: np.random.Generator, cavity: Array) -> None
     """Two hemispheres and the vermis, cut by folia, under a tent of dura."""
     at = canvas.everything()
     size = rng.uniform(0.95, 1.05)
-    halves = [ellipsoid(at, (side * 24, 46, -31), (27 * size, 27, 21)) for side in (-1, 1)]
-    whole = smooth_union(smooth_union(*halves, 8), ellipsoid(at, (0, 47, -25), (11, 24, 20)), 6)
+    left, right = (ellipsoid(at, (side * 24, 46, -31), (27 * size, 27, 21)) for side in (1, -1))
+    whole = smooth_union(smooth_union(left, right, 8), ellipsoid(at, (0, 47, -25), (11, 24, 20)), 6)
     whole = np.maximum(whole, cavity + 2)
     paint(at, np.maximum(whole - 3, cavity + 1), CSF_HU + 8)
     folia = np.sin(np.hypot(at.y - 20, (at.z + 28) * np.float32(1.6)) * np.float32(1.5))
@@ -56,11 +72,11 @@ def _cerebellum(canvas: Canvas, rng: np.random.Generator, cavity: Array) -> None
 
 
 def _ventricles(canvas: Canvas, rng: np.random.Generator, atrophy: float) -> None:
-    wide = 0.75 + 0.3 * atrophy
+    wide = 1.0 + 0.3 * atrophy
     for side in (-1, 1):
         skew = wide * rng.uniform(0.9, 1.1)
         body = [(side * x, y, z) for x, y, z in ((7, -34, 17), (8, -18, 23), (9, 4, 27), (14, 24, 25), (23, 38, 15))]
-        canvas.tube(body, np.multiply((4.5, 5.5, 5.2, 5.8, 6.8), skew), CSF_HU)
+        canvas.tube(body, [radius * skew for radius in (4.5, 5.5, 5.2, 5.8, 6.8)], CSF_HU)
         canvas.tube([(side * 23, 38, 15), (side * 20, 58, 14)], (5 * skew, 2.5), CSF_HU)
         canvas.tube([(side * 23, 38, 15), (side * 33, 22, -3), (side * 30, 2, -10)], (5 * skew, 2.6, 1.8), CSF_HU)
         canvas.ellipsoid((side * 22, 39, 16), (2.2, 5, 3), 75.0)
@@ -82,38 +98,33 @@ def _membranes(canvas: Canvas, cavity: Array) -> None:
     canvas.tube([(0, 78, -10), (0, 82, 20), (0, 70, 58)], 3.0, 60.0)
 
 
-def _stem(canvas: Canvas, rng: np.random.Generator, cavity: Array) -> Callable[[], None]:
-    """Cisterns and peduncles now; midbrain, pons and medulla (label 1) when the returned call is made."""
-    size, hu = rng.uniform(0.95, 1.06), 27.0 + rng.uniform(-1, 1)
+def _brain_stem(canvas: Canvas, rng: np.random.Generator, head_size: float) -> None:
+    """Midbrain, pons and medulla (label 1) in their cisterns, with the peduncles and the fourth ventricle."""
+    # Brain stems vary less than heads.
+    size = rng.uniform(0.975, 1.04) / head_size**0.6
     shift = np.clip(rng.normal(0, 1.2, 3), -2.5, 2.5)
+    hu, rim = 26.0 + rng.uniform(-1, 1), rng.uniform(4.2, 6.0)
     at = canvas.region((-44, -34, -80), (44, 52, 30))
-
-    def parts(grow: float) -> Array:
-        def solid(middle: tuple, radii: tuple, lean: float) -> Array:
-            axes = rotation((lean, 0, 0)).T
-            return ellipsoid(at, np.add(middle, shift), np.multiply(radii, size) + grow, axes=axes)
-
-        pons = solid((0, 5, -22), (17, 13.0, 14.5), -10)
-        midbrain = solid((0, 8.5, -4), (16, 12.5, 11), -12)
-        medulla = solid((0, 13, -42), (10, 8.5, 18), 20)
-        return smooth_union(smooth_union(pons, midbrain, 5), medulla, 6)
-
-    rim = rng.uniform(3.2, 5.0)
-    head_end = shift[2] + 10 - at.z
-    paint(at, np.maximum(parts(rim), -head_end - 3), CSF_HU)
+    top, bottom = np.float32(shift[2] + 10), np.float32(shift[2] - 57)
+    paint(at, np.maximum(_stem_solid(at, size, shift, rim), at.z - top - 3), CSF_HU)
     canvas.ellipsoid((0, -13, 0), (12, 9, 7), CSF_HU)
     canvas.ellipsoid((0, 25, 3), (12, 6, 6), CSF_HU)
     canvas.tube([(0, 13, -50), *STEM_TO_CORD], (11, 10, 9), CSF_HU)
     for side in (-1, 1):
         canvas.tube([(side * 14, 9, -23), (side * 25, 32, -29)], (8, 8), 34.5)
         canvas.tube([(side * 9, 2, 2), (side * 15, -2, 12)], (7, 8), 34.0)
-    canvas.ellipsoid(np.add((0, 22.5, -25), shift), (8, 5, 8), CSF_HU)
     canvas.tube(STEM_TO_CORD, (6.5, 5.5), hu + 3)
+    fourth = ellipsoid(at, np.add((0, 22.5, -25), shift), (8, 5, 8))
+    paint(at, fourth, CSF_HU)
+    stem = np.maximum(_stem_solid(at, size, shift, 0.0), np.maximum(at.z - top, bottom - at.z))
+    paint(at, np.maximum(stem, -fourth), hu, label=BRAIN_STEM)
 
-    def paint_stem() -> None:
-        limits = np.maximum(-head_end, np.float32(-57) + shift[2].astype(np.float32) - at.z)
-        stem = np.maximum(parts(0.0), limits)
-        fourth = ellipsoid(at, np.add((0, 22.5, -25), shift), (8, 5, 8))
-        paint(at, np.maximum(stem, -fourth), hu, label=BRAIN_STEM)
 
-    return paint_stem
+def _stem_solid(at: Region, size: float, shift: Array, grow: float) -> Array:
+    """Distance (mm) to the stem, `grow` mm thicker than it is; three ellipsoids that lean with the clivus."""
+    solids = []
+    for middle, radii, lean in STEM_PARTS:
+        axes = rotation((lean, 0, 0)).T
+        solids.append(ellipsoid(at, np.add(middle, shift), np.multiply(radii, size) + grow, axes=axes))
+    pons, midbrain, medulla = solids
+    return smooth_union(smooth_union(pons, midbrain, 5), medulla, 6)

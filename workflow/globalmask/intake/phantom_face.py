@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from globalmask.intake.phantom_canvas import Array, Canvas, capsule, ellipsoid, paint, smooth_noise
+from globalmask.intake.phantom_canvas import Array, Canvas, capsule, ellipsoid, paint
 
 EYES = {1: 2, -1: 3}
 """Side (+1 is the patient's left) to label."""
 AIR_HU, ORBIT_FAT_HU, MUSCLE_HU = -995.0, -92.0, 58.0
-JAW = ((50, -6, -26), (46, -10, -60), (44, -14, -76), (30, -52, -90), (12, -76, -93), (0, -79, -93))
+JAW = ((50, -6, -36), (46, -10, -60), (44, -14, -76), (30, -52, -90), (12, -76, -93), (0, -79, -93))
 HEIGHTS = (-67.0, -83.0, -100.0, -117.0, -134.0, -151.0)
 """Middle of the cervical vertebrae, from the atlas down."""
 
@@ -69,7 +69,6 @@ def _cheeks(canvas: Canvas, bone: float) -> None:
     for side in (-1, 1):
         arch = [(side * x, y, z) for x, y, z in ((40, -70, -24), (53, -56, -25), (62, -34, -24), (63, -6, -22))]
         canvas.ellipsoid((side * 53, -24, -52), (8, 16, 28), MUSCLE_HU + 4)
-        canvas.ellipsoid((side * 57, -22, -2), (7, 24, 26), MUSCLE_HU + 2)
         canvas.ellipsoid((side * 40, -50, -52), (8, 15, 15), -95.0)
         canvas.ellipsoid((side * 33, -22, -52), (9, 14, 20), MUSCLE_HU)
         canvas.tube(arch, (5, 5, 3, 3.4), bone)
@@ -86,23 +85,19 @@ def _mandible(canvas: Canvas, rng: np.random.Generator) -> None:
 
 def _temporal(canvas: Canvas, rng: np.random.Generator, bone: float) -> None:
     """Mastoid with its cells, inner ear, ear canal."""
-    cells = smooth_noise(canvas, rng, step_mm=6)
+    phase = rng.uniform(0, 6.28, 3)
     for side in (-1, 1):
         canvas.ellipsoid((side * 54, 24, -38), (11, 15, 20), bone)
         at = canvas.region((side * 52 - 16, 2, -62), (side * 52 + 16, 44, -12))
         inside = ellipsoid(at, (side * 54, 24, -37), (8.5, 12.5, 17))
-        noise = cells[_window(canvas, at)]
-        paint(at, np.maximum(inside, noise * 3 - 0.6), -780.0, edge_mm=2.0)
+        u, v, w = (
+            axis * np.float32(1.05) + np.float32(turn) for axis, turn in zip((at.x, at.y, at.z), phase, strict=True)
+        )
+        walls = np.sin(u) * np.cos(v) + np.sin(v) * np.cos(w) + np.sin(w) * np.cos(u)
+        paint(at, np.maximum(inside, (walls - np.float32(0.35)) * 2), -820.0)
         canvas.ellipsoid((side * 36, 8, -26), (4, 5, 5), -900.0)
         canvas.tube([(side * 36, 8, -27), (side * 58, 8, -27), (side * 80, 9, -25)], (3, 3.2, 4.2), AIR_HU)
-        canvas.tube([(side * 20, 6, -25), (side * 32, 8, -25)], 2.4, 20.0)
-
-
-def _window(canvas: Canvas, at: object) -> tuple[slice, ...]:
-    """Where a region lies on the canvas."""
-    offset = at.hu.__array_interface__["data"][0] - canvas.hu.__array_interface__["data"][0]
-    start = np.unravel_index(offset // canvas.hu.itemsize, canvas.shape)
-    return tuple(slice(int(a), int(a) + n) for a, n in zip(start, at.hu.shape, strict=True))
+        canvas.tube([(side * 24, 7, -25), (side * 33, 8, -25)], 2.4, 20.0)
 
 
 def _maxilla(canvas: Canvas, bone: float) -> None:
@@ -157,31 +152,35 @@ def _airway(canvas: Canvas, rng: np.random.Generator) -> None:
         canvas.ellipsoid((side * 7.5, -28, -13), np.multiply((6.5, 9.5, 8), size * 1.1), AIR_HU)
     canvas.tube([(0, -86, -36), (0, -32, -38)], (0.9, 0.9), 120.0)
     canvas.tube([(0, -34, -40), (0, -20, -50)], (9, 8), AIR_HU)
-    canvas.tube([(0, -20, -50), (0, -13, -74), (0, -13, -104), (0, -20, -122), (0, -21, -180)],
-                (8, 6, 7, 7, 8.5), AIR_HU)
+    canvas.tube(
+        [(0, -20, -50), (0, -13, -74), (0, -13, -104), (0, -20, -122), (0, -21, -180)], (8, 6, 7, 7, 8.5), AIR_HU
+    )
     canvas.tube([(0, -28, -54), (0, -21, -70)], (4, 3.5), 55.0)
 
 
-def draw_eyes(canvas: Canvas, rng: np.random.Generator) -> None:
-    """Both orbits: bony cone, fat, muscles, optic nerve, globe with its label."""
-    radius, apart = rng.uniform(12.0, 12.6), rng.normal(0, 1.2)
+def draw_eyes(canvas: Canvas, rng: np.random.Generator, *, head_size: float) -> None:
+    """Both orbits: bony cone, fat, muscles, optic nerve, globe with its label.
+
+    Eyes vary less than heads, so their radius is divided by the head's size.
+    """
+    radius, apart = rng.uniform(12.0, 12.7) / head_size, rng.normal(0, 1.2)
     height, depth = rng.normal(-8, 1.2), rng.normal(-62, 1.3)
     for side, label in EYES.items():
         centre = np.array((side * (32 + apart), depth, height)) + rng.normal(0, 0.5, 3)
         _orbit(canvas, side, centre)
         apex = np.array((side * 15.0, -24, height + 2))
-        gaze = rotation_of_gaze(rng)
+        gaze = _gaze(rng)
         _globe(canvas, centre, apex, radius + rng.normal(0, 0.1), label, gaze)
 
 
-def rotation_of_gaze(rng: np.random.Generator) -> Array:
+def _gaze(rng: np.random.Generator) -> Array:
     """Unit vector of sight: forwards, a few degrees off."""
     gaze = np.array((rng.normal(0, 0.1), -1.0, rng.normal(0, 0.1)))
     return gaze / np.linalg.norm(gaze)
 
 
 def _orbit(canvas: Canvas, side: int, centre: Array) -> None:
-    apex, mouth = np.array((side * 15.0, -24, centre[2] + 2)), centre + (side * 1.0, -8, 0)
+    apex, mouth = np.array((side * 15.0, -24, centre[2] + 2)), np.add(centre, (side, -8, 0))
     at = canvas.region(np.minimum(apex, mouth) - 26, np.maximum(apex, mouth) + 26)
     cone = capsule(at, mouth, apex, 17.5, 5.0)
     slope = np.float32(0.35 * side)
@@ -194,10 +193,13 @@ def _globe(canvas: Canvas, centre: Array, apex: Array, radius: float, label: int
     back = centre - gaze * radius
     for right, up in ((1, 0), (-1, 0), (0, 1), (0, -1)):
         off = np.array((right, 0.0, up)) * (radius - 0.5)
-        canvas.tube([apex + 0.15 * off, 0.5 * (apex + centre) + off * 0.85, centre + off + (0, 2, 0)],
-                    (1.6, 2.4, 1.2), 50.0)
-    canvas.ellipsoid(centre + (np.sign(centre[0]) * 11, -1, 11), (5, 6, 4), 40.0)
-    canvas.tube([apex, 0.5 * (apex + back) + (0, 0, -1.5), back], 2.3, 36.0)
+        canvas.tube(
+            [apex + 0.15 * off, 0.5 * (apex + centre) + off * 0.85, np.add(centre + off, (0, 2, 0))],
+            (1.6, 2.4, 1.2),
+            50.0,
+        )
+    canvas.ellipsoid(np.add(centre, (np.sign(centre[0]) * 11, -1, 11)), (5, 6, 4), 40.0)
+    canvas.tube([apex, np.add(0.5 * (apex + back), (0, 0, -1.5)), back], 2.3, 36.0)
     canvas.ellipsoid(centre, [radius] * 3, 45.0, label=label)
     canvas.ellipsoid(centre + gaze * (radius - 4.5), [6.2] * 3, 25.0)
     canvas.ellipsoid(centre, [radius - 1.3] * 3, 12.0)

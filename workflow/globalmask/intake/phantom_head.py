@@ -13,7 +13,6 @@ from globalmask.intake.phantom_brain import draw_brain
 from globalmask.intake.phantom_canvas import (
     Array,
     Canvas,
-    Point,
     Pose,
     Region,
     capsule,
@@ -38,25 +37,23 @@ def draw_head(rng: np.random.Generator) -> Canvas:
     in_plane = rng.uniform(1.25, 1.5)
     spacing = (rng.uniform(1.8, 2.6), in_plane, in_plane)
     extent = (rng.uniform(226, 240), *[rng.uniform(258, 270)] * 2)
-    shape = tuple(int(round(mm / step)) for mm, step in zip(extent, spacing, strict=True))
+    deep, high, wide = (int(round(mm / step)) for mm, step in zip(extent, spacing, strict=True))
     size = np.clip(rng.normal(1.0, 0.03) * rng.normal(1.0, 0.018, 3), 0.93, 1.06)
-    air = rng.uniform(10, 20)
+    head_size, air = float(size.mean()), rng.uniform(10, 20)
     position = (rng.normal(0, 4), -4 + rng.normal(0, 2.5), extent[0] / 2 - air - VERTEX_Z * size[2])
-    pose = Pose(_tilt(rng), position, size, 2.5, 45.0, limp_z=(-45.0, -130.0))
-    canvas = Canvas(shape, spacing, pose=pose, rng=rng)
+    pose = Pose(_tilt(rng), position, size, 2.5, 70.0, limp_z=(-45.0, -130.0))
+    canvas = Canvas((deep, high, wide), spacing, pose=pose, rng=rng)
     rough = smooth_noise(canvas, rng, step_mm=9)
     outline = _outline(canvas.everything(), rng)
     _couch_and_holder(canvas, rng, pose)
-    shell = rng.uniform() < 0.85
-    if shell:
+    if rng.uniform() < 0.85:
         _shell(canvas, rng, pose, outline)
     _soft_tissue(canvas, rng, outline, rough)
     draw_neck(canvas, rng)
     cavity = _skull(canvas, rng, rough)
-    stem = draw_brain(canvas, rng, cavity, rough)
+    draw_brain(canvas, rng, cavity, rough, head_size=head_size)
     draw_face(canvas, rng, rough)
-    draw_eyes(canvas, rng)
-    stem()
+    draw_eyes(canvas, rng, head_size=head_size)
     if rng.uniform() < 0.4:
         _streaks(canvas, rng, pose)
     return canvas
@@ -70,12 +67,12 @@ def _tilt(rng: np.random.Generator) -> Array:
 
 def _cranium(at: Region, shrink: float) -> Array:
     """Approximate distance (mm) to the cranium's super-ellipsoid, `shrink` mm under the scalp."""
-    total = np.float32(0)
+    total = np.zeros(at.x.shape, np.float32)
     radii = [radius - shrink for radius in SCALP]
     for axis, middle, radius in zip((at.x, at.y, at.z), CRANIUM, radii, strict=True):
         part = np.abs(axis - np.float32(middle)) * np.float32(1 / radius)
-        total = total + part * part * np.sqrt(part)
-    return (total ** np.float32(0.4) - 1) * np.float32(np.mean(radii))
+        total += part * part * np.sqrt(part)
+    return np.asarray((total ** np.float32(0.4) - 1) * np.float32(np.mean(radii)))
 
 
 def _outline(at: Region, rng: np.random.Generator) -> Array:
@@ -98,7 +95,10 @@ def _outline(at: Region, rng: np.random.Generator) -> Array:
     head = smooth_union(head, smooth_union(bridge, wings, 5), 6)
     for height, depth in ((-62, 8.5), (-71, 8)):
         head = smooth_union(head, ellipsoid(at, (0, -87, height), (22, depth, 4)), 2.5)
-    return smooth_union(head, ellipsoid(at, (0, -79, -97), (17, 14, 13)), 8)
+    chin = smooth_union(
+        ellipsoid(at, (0, -79, -95), (17, 14, 12)), capsule(at, (0, -66, -88), (0, -20, -92), 16, 20), 8
+    )
+    return smooth_union(head, chin, 8)
 
 
 def _soft_tissue(canvas: Canvas, rng: np.random.Generator, outline: Array, rough: Array) -> None:
@@ -119,8 +119,8 @@ def _ear(canvas: Canvas, rng: np.random.Generator, side: int) -> None:
     lean = rotation((rng.normal(0, 5), 0, side * rng.uniform(18, 32)))
     low = np.array((side * 76.0, 16, -22)) - 34
     at = canvas.region(low, low + 68)
-    pinna = ellipsoid(at, (side * 75.5, 16, -22), (3.0, 14, 26), axes=lean.T)
-    hollow = ellipsoid(at, (side * 78.5, 11, -24), (4.5, 7, 10), axes=lean.T)
+    pinna = ellipsoid(at, (side * 77.5, 17, -22), (3.6, 15, 28), axes=lean.T)
+    hollow = ellipsoid(at, (side * 81.0, 12, -24), (4.5, 7.5, 11), axes=lean.T)
     paint(at, np.maximum(pinna, -hollow), 5.0)
 
 
@@ -141,6 +141,8 @@ def _skull(canvas: Canvas, rng: np.random.Generator, rough: Array) -> Array:
     at = canvas.everything()
     thick = np.float32(rng.uniform(5.5, 7.2)) + rough * np.float32(0.35)
     outer = _cranium(at, rng.uniform(6.0, 7.0))
+    temples = np.minimum(*(ellipsoid(at, (side * 82, -30, -10), (22, 34, 32)) for side in (-1, 1)))
+    outer = -smooth_union(-outer, temples, 8)
     inner = outer + thick
     base = _floor(at) + 2 * rough - at.z
     cavity = smooth_union(-inner, -base, 5) * -1
@@ -162,15 +164,15 @@ def _couch_and_holder(canvas: Canvas, rng: np.random.Generator, pose: Pose) -> N
     centre, back = pose.position[0] + rng.uniform(-14, 14), pose.position[1] + BACK_Y * pose.size[1]
     top = np.float32(back + rng.uniform(9, 13))
     sag = np.float32(rng.choice([0.0, 1.2])) * ((x - np.float32(centre)) / 60) ** 2
-    depth = np.broadcast_to(y - top + sag + 0 * z, canvas.shape)
+    depth = np.broadcast_to(top - sag - y + 0 * z, canvas.shape)
     board = np.maximum(depth, np.abs(x - np.float32(centre)) - np.float32(rng.uniform(105, 150)))
-    canvas.hu[board < 0] = -100
-    canvas.hu[board < 0] -= 0
     _layer(canvas.hu, board, 2.4, rng.uniform(-140, -60))
     low = pose.position[2] + rng.uniform(-95, -80)
     high = pose.position[2] + rng.uniform(45, 65)
-    ring = np.sqrt(((x - np.float32(pose.position[0])) / np.float32(rng.uniform(86, 96))) ** 2
-                   + ((y - np.float32(pose.position[1])) / np.float32(top - pose.position[1] - 1)) ** 2)
+    ring = np.sqrt(
+        ((x - np.float32(pose.position[0])) / np.float32(rng.uniform(86, 96))) ** 2
+        + ((y - np.float32(pose.position[1])) / np.float32(top - pose.position[1] - 1)) ** 2
+    )
     rim = np.float32(pose.position[1] + rng.uniform(30, 55))
     cup = np.maximum((ring - 1) * 92, rim - y)
     cup = np.maximum(np.maximum(cup, np.float32(low) - z), z - np.float32(high))
@@ -207,14 +209,14 @@ def _shell(canvas: Canvas, rng: np.random.Generator, pose: Pose, outline: Array)
 def _streaks(canvas: Canvas, rng: np.random.Generator, pose: Pose) -> None:
     """Faint dark and bright fans from fillings, in the slices at the teeth."""
     for _ in range(int(rng.integers(1, 3))):
-        spot: Point = np.array(MOUTH) + (rng.choice([-22, 22]), rng.uniform(0, 10), rng.uniform(-6, 6))
+        spot = np.add(MOUTH, (rng.choice([-22, 22]), rng.uniform(0, 10), rng.uniform(-6, 6)))
         middle = pose.rotation @ (spot * np.asarray(pose.size)) + np.asarray(pose.position)
         z, y, x = (axis - np.float32(at) for axis, at in zip(canvas.table, middle[::-1], strict=True))
         slices = np.flatnonzero(np.abs(z) < 6)
         radius = np.hypot(y[:, None], x[None, :]) + 4
         angle = np.arctan2(y[:, None], x[None, :])
         fan = sum(np.cos(k * angle + rng.uniform(0, 6.28)) for k in rng.integers(3, 19, 4))
-        fan = (fan * rng.uniform(600, 1100) / radius * np.exp(-radius / 70)).astype(np.float32)
+        fan = (fan * rng.uniform(350, 800) / radius * np.exp(-radius / 70)).astype(np.float32)
         for index in slices:
             weight = np.float32(1 - abs(float(z[index])) / 6)
             canvas.hu[index] += fan * weight * (canvas.hu[index] > -700)

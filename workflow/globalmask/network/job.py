@@ -6,6 +6,7 @@ hand over samples.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import io
@@ -64,52 +65,46 @@ def run_job(
     precision = resolve_precision(settings.precision, place)
     network = UNet(train[0].inputs.shape[0], structures + 1, **_shape_of(settings))
     initialise(network, lambda layer: seeds.of(purpose, "weights", layer))
-    arguments: dict[str, Any] = {
-        "settings": settings,
-        "seeds": seeds,
-        "device": place,
-        "precision": precision,
-        "binary": binary,
-        "title": Path(out_dir).as_posix(),
-    }
-    if checkpoint_dir is None:
-        state = fit(network, train, validation, **arguments)
-        _write(
-            out_dir,
+    mark = _fingerprint(train, validation, settings, [seeds.seed, seeds.arm, seeds.replicate, purpose])
+    mark |= {"precision": precision, "code": code}
+    with contextlib.ExitStack() as stack:
+        checkpoints = None
+        if checkpoint_dir is not None:
+            checkpoints = stack.enter_context(Checkpoints(checkpoint_dir, mark, accept_code=accept_code))
+        state = fit(
             network,
-            state,
             train,
             validation,
-            header,
-            code,
-            extra_networks,
-            arguments,
-            threads,
+            settings=settings,
+            seeds=seeds,
+            device=place,
+            precision=precision,
+            binary=binary,
+            checkpoints=checkpoints,
+            title=Path(out_dir).as_posix(),
         )
-        return state
-    mark = {
-        "settings": settings.model_dump(mode="json"),
-        "cases": {sample.case: _digest(sample) for sample in train},
-        "validation": {sample.case: _digest(sample) for sample in validation},
-        "seeds": [seeds.seed, seeds.arm, seeds.replicate, purpose],
-        "precision": precision,
-        "code": code,
-    }
-    with Checkpoints(checkpoint_dir, mark, accept_code=accept_code) as checkpoints:
-        state = fit(network, train, validation, checkpoints=checkpoints, **arguments)
-        _write(
-            out_dir,
-            network,
-            state,
-            train,
-            validation,
-            header,
-            code,
-            extra_networks,
-            arguments,
-            threads,
-        )
-        checkpoints.clear()
+        chosen = {
+            "settings": mark["settings"],
+            "precision": precision,
+            "seeds": {"seed": seeds.seed, "arm": seeds.arm, "replicate": seeds.replicate},
+            "best_step": state.best_step,
+            "versions": provenance.versions("torch", "numpy", "globalmask"),
+        }
+        record = {
+            **{name: header.get(name) for name in FACTS},
+            "cases": {"train": list(mark["cases"]), "validation": list(mark["validation"])},
+            **chosen,
+            **_outcome(state),
+            **_machine(place, threads),
+            "weights": count_weights(network),
+            "code": code,
+        }
+        # The model comes last: where it is, everything is.
+        provenance.write_text(Path(out_dir) / "history.csv", history_text(state.history))
+        provenance.write_json(Path(out_dir) / "run.json", record)
+        save_model(Path(out_dir) / "model.safetensors", network, {**header, **chosen}, extra_networks=extra_networks)
+        if checkpoints is not None:
+            checkpoints.clear()
     return state
 
 
@@ -127,36 +122,8 @@ def _shape_of(settings: TrainSettings) -> dict[str, Any]:
     return settings.model_dump(include={"channels", "activation", "norm", "dropout"})
 
 
-def _write(
-    out_dir: str | Path,
-    network: UNet,
-    state: State,
-    train: Sequence[Sample],
-    validation: Sequence[Sample],
-    header: Mapping[str, Any],
-    code: str,
-    extra_networks: Mapping[str, tuple[UNet, Mapping[str, Any]]] | None,
-    arguments: Mapping[str, Any],
-    threads: int,
-) -> None:
-    """History and run record first, the model last: where the model is, everything is."""
-    out_dir, seeds = Path(out_dir), arguments["seeds"]
-    versions = provenance.versions("torch", "numpy", "globalmask")
-    settings = arguments["settings"].model_dump(mode="json")
-    chosen = {
-        "settings": settings,
-        "precision": arguments["precision"],
-        "seeds": {"seed": seeds.seed, "arm": seeds.arm, "replicate": seeds.replicate},
-        "best_step": state.best_step,
-        "versions": versions,
-    }
-    run = {
-        **{name: header.get(name) for name in FACTS},
-        "cases": {
-            "train": [sample.case for sample in train],
-            "validation": [sample.case for sample in validation],
-        },
-        **chosen,
+def _outcome(state: State) -> dict[str, Any]:
+    return {
         "steps": state.step,
         "best_val_dice": state.best_val_dice,
         "batch_statistics_dice": state.batch_statistics_dice,
@@ -165,23 +132,27 @@ def _write(
         "validation_hours": state.val_seconds / 3600,
         "attempts": state.attempts,
         "stop_reason": state.stop_reason,
-        "device": _device_name(arguments["device"]),
-        "host": socket.gethostname(),
-        "threads": threads,
-        "weights": count_weights(network),
-        "code": code,
         "accepted_code": state.accepted_code,
     }
-    provenance.write_text(out_dir / "history.csv", history_text(state.history))
-    provenance.write_json(out_dir / "run.json", run)
-    save_model(out_dir / "model.safetensors", network, {**header, **chosen}, extra_networks=extra_networks)
+
+
+def _machine(device: torch.device, threads: int) -> dict[str, Any]:
+    name = f"cuda: {torch.cuda.get_device_name(device)}" if device.type == "cuda" else "cpu"
+    return {"device": name, "host": socket.gethostname(), "threads": threads}
+
+
+def _fingerprint(
+    train: Sequence[Sample], validation: Sequence[Sample], settings: TrainSettings, seeds: list[Any]
+) -> dict[str, Any]:
+    return {
+        "settings": settings.model_dump(mode="json"),
+        "cases": {sample.case: _digest(sample) for sample in train},
+        "validation": {sample.case: _digest(sample) for sample in validation},
+        "seeds": seeds,
+    }
 
 
 def _digest(sample: Sample) -> str:
     digest = hashlib.sha256(sample.inputs.contiguous().numpy().data)
     digest.update(sample.label.contiguous().numpy().data)
     return digest.hexdigest()[:16]
-
-
-def _device_name(device: torch.device) -> str:
-    return f"cuda: {torch.cuda.get_device_name(device)}" if device.type == "cuda" else "cpu"

@@ -101,8 +101,8 @@ def _accepted_transform(path: Path) -> sitk.Transform:
             case=record["case"],
             file=path.parent / "registration.png",
             found=f"head-mask overlap (Dice) {record['overlap']:.3f}, similarity {record['similarity']:.3f}",
-            expected=f"overlap of at least {record['least_overlap']} (registration.least_overlap)",
-            todo="look at the picture; list the case under 'exclude', choose another template, "
-            "or lower registration.least_overlap if the heads do lie on each other",
+            expected=f"overlap of at least {record['least_overlap']} (registration.least_overlap) "
+            f"and similarity of at least {record['least_similarity']}",
+            todo="look at the picture; list the case under 'exclude' or choose another template",
         )
     return sitk.ReadTransform(str(path))
