@@ -9,8 +9,8 @@ from pathlib import Path
 for name in ("OMP_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
-import matplotlib
-import pytest
+import matplotlib  # noqa: E402
+import pytest  # noqa: E402
 
 matplotlib.use("Agg")
 
@@ -19,9 +19,7 @@ REAL_DATA = REPOSITORY.parent / "shared" / "data"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--require-real", action="store_true", help="missing real data fails instead of skipping"
-    )
+    parser.addoption("--require-real", action="store_true", help="missing real data fails instead of skipping")
 
 
 @pytest.fixture(scope="session")

@@ -41,7 +41,7 @@ def head_hu(points, shoulders=False):
 
 def furniture_hu(points):
     """HU of a couch with two thin skins, a curved head holder and a thermoplastic shell, -1000 elsewhere."""
-    x, y, z = np.moveaxis(points, -1, 0)
+    x, y = points[..., 0], points[..., 1]
     hu = np.full(x.shape, AIR)
     for top in (112, 140):
         hu[(np.abs(x) < 200) & (y > top) & (y < top + 3)] = 100

@@ -10,7 +10,10 @@ import tomllib
 
 import pytest
 
-ORDER = "cli present evidence learn masks prepare intake network imaging matrix provenance config errors".split()
+ORDER = (
+    "cli", "present", "evidence", "learn", "masks", "prepare", "intake",
+    "network", "imaging", "matrix", "provenance", "config", "errors",
+)  # fmt: skip
 HEAVY = ("torch", "ants", "SimpleITK", "pandas", "numpy", "scipy", "matplotlib")
 
 

@@ -60,7 +60,7 @@ def test_the_real_config_plans_54_trainings(checkout, real_data):
 
 
 @pytest.mark.parametrize(
-    "target", "check splits prepared masks models predictions scores tables figures report".split()
+    "target", ["check", "splits", "prepared", "masks", "models", "predictions", "scores", "tables", "figures", "report"]
 )
 def test_every_stage_is_a_target(checkout, target):
     checkout.planned(target, "--configfile", "workflow/config/tiny.yaml")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -69,24 +68,23 @@ def test_a_deleted_prediction_comes_back_with_its_chain_alone(tiny_run):
     assert jobs == {"predict_brain_f0": 1, "score": 1, "gather_scores": 1} | dict.fromkeys(PRESENTED, 1)
 
 
-CHANGES = [
-    ("network/unet.py", "        return", "        x = x * 1.0\n        return", {"train", "train_mask_network"}, set()),
-    ("present/figures.py", "from __future__", "EXTRA = 1\nfrom __future__", {"make_figures"}, {"train", "predict_brain_f0", "score"}),
-    ("evidence/score.py", "from __future__", "EXTRA = 1\nfrom __future__", {"score", "gather_scores"}, {"train", "predict_brain_f0"}),
-    ("masks/threshold.py", "from __future__", "EXTRA = 1\nfrom __future__", {"mask_threshold", "train"}, {"train_mask_network", "register"}),
-    ("learn/predict.py", "from __future__", "EXTRA = 1\nfrom __future__", {"predict_brain_f0", "features"}, {"train"}),
-    ("cli.py", "from __future__", "EXTRA = 1\nfrom __future__", set(), {"train", "make_figures"}),
-]  # fmt: skip
+# Which rules an edit of a module reruns, and some that it must leave alone.
+CHANGES = {
+    "network/unet.py": ({"train", "train_mask_network"}, {"register", "prepare_ct"}),
+    "present/figures.py": ({"make_figures"}, {"train", "predict_brain_f0", "score"}),
+    "evidence/score.py": ({"score", "gather_scores"}, {"train", "predict_brain_f0"}),
+    "masks/threshold.py": ({"mask_threshold", "train"}, {"train_mask_network", "register"}),
+    "learn/predict.py": ({"predict_brain_f0", "features"}, {"train"}),
+    "cli.py": (set(), {"train", "make_figures", "check_case"}),
+}
 
 
-@pytest.mark.parametrize(("file", "old", "new", "rerun", "kept"), CHANGES, ids=[change[0] for change in CHANGES])
-def test_an_edit_reruns_the_stages_that_use_it(tiny_run, file, old, new, rerun, kept):
+@pytest.mark.parametrize("file", CHANGES)
+def test_an_edit_reruns_the_stages_that_use_it(tiny_run, file):
+    rerun, kept = CHANGES[file]
     path = tiny_run.folder / "workflow" / "globalmask" / file
-    if "EXTRA" in new:
-        text = path.read_text()
-        path.write_text(text + "\n\nEXTRA = 1\n")
-    else:
-        text = edited(path, old, new)
+    text = path.read_text()
+    path.write_text(text + "\n\nEXTRA = 1\n")
     try:
         jobs = set(tiny_run.planned(*CONFIG))
     finally:
@@ -127,26 +125,25 @@ def test_a_second_run_on_one_core_gives_the_same_scores(tiny_run, checkout):
 
 
 def test_a_training_killed_in_the_middle_ends_with_the_same_weights(tiny_run):
-    cell = tiny_run.folder / RUN / "brain/modern/ct_mask/n2/r0"
-    whole = (cell / "model.safetensors").read_bytes()
-    saved = {
-        path: path.read_bytes() for path in (cell / name for name in ("model.safetensors", "history.csv", "run.json"))
-    }
-    command = [sys.executable, "-m", "snakemake", "--cores", "1", *CONFIG, "-R", "train", "--", str(cell.relative_to(tiny_run.folder) / "model.safetensors")]  # fmt: skip
+    target = f"{RUN}/brain/modern/ct_mask/n2/r0/model.safetensors"
+    model = tiny_run.folder / target
+    whole = model.read_bytes()
     checkpoints = tiny_run.folder / RUN / "checkpoints" / "brain/modern/ct_mask/n2/r0"
+    model.unlink()
     process = subprocess.Popen(
-        command, cwd=tiny_run.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        [sys.executable, "-m", "snakemake", "--cores", "1", target, *CONFIG],
+        cwd=tiny_run.folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     deadline = time.monotonic() + 120
-    while not list(checkpoints.glob("*.safetensors")) and time.monotonic() < deadline and process.poll() is None:
+    while not list(checkpoints.glob("*.safetensors")) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     assert process.poll() is None, "the training ended before it could be killed"
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    tiny_run.snakemake(*CONFIG, "--unlock")
-    tiny_run.snakemake(str(cell.relative_to(tiny_run.folder) / "model.safetensors"), *CONFIG)
-    assert (cell / "model.safetensors").read_bytes() == whole
-    assert '"attempts": 2' in (cell / "run.json").read_text()
-    for path, content in saved.items():
-        path.write_bytes(content)
-    shutil.rmtree(checkpoints, ignore_errors=True)
+    tiny_run.snakemake("--unlock", *CONFIG)
+    tiny_run.snakemake(target, *CONFIG)
+    assert model.read_bytes() == whole
+    assert '"attempts": 2' in model.with_name("run.json").read_text()

@@ -172,9 +172,7 @@ def prepare_label(
 
 
 @app.command()
-def mask_threshold(
-    case: Text, ct: File, transform: File, like: File, mask: File, box: File
-) -> None:
+def mask_threshold(case: Text, ct: File, transform: File, like: File, mask: File, box: File) -> None:
     """Head mask by threshold on the registered scan."""
     from globalmask.masks import threshold as stage
 
@@ -210,9 +208,7 @@ def mask_union(case: Text, label: File, mask: File, box: File, settings: Setting
     """Union of the labels: an oracle, flagged as leaking."""
     from globalmask.masks import supplied as stage
 
-    stage.union_mask(
-        prepared_label_path=label, out_mask=mask, out_json=box, case=case, **json.loads(settings)
-    )
+    stage.union_mask(prepared_label_path=label, out_mask=mask, out_json=box, case=case, **json.loads(settings))
 
 
 @app.command()
@@ -262,9 +258,7 @@ def train_mask_network(
 
 
 @app.command()
-def mask_learned(
-    masks: File, settings: Settings, device: Device = "auto", threads: Threads = 1
-) -> None:
+def mask_learned(masks: File, settings: Settings, device: Device = "auto", threads: Threads = 1) -> None:
     """Every mask of one learned set."""
     from globalmask.masks import learned as stage
 
@@ -386,9 +380,7 @@ def predict(
 
 
 @app.command()
-def features(
-    model: File, prepared: File, masks: File, case: Text, out: File, threads: Threads = 1
-) -> None:
+def features(model: File, prepared: File, masks: File, case: Text, out: File, threads: Threads = 1) -> None:
     """Feature maps of one model on one case."""
     from globalmask.learn import features as stage
 
@@ -404,9 +396,7 @@ def features(
 
 
 @app.command()
-def score(
-    predictions: File, native: File, prepared: File, masks: File, out: File, settings: Settings
-) -> None:
+def score(predictions: File, native: File, prepared: File, masks: File, out: File, settings: Settings) -> None:
     """Scores of one model, one row a case and structure."""
     from globalmask.evidence import score as stage
 

@@ -110,7 +110,6 @@ PRESETS: dict[str, TrainSettings] = {
 }
 
 
-
 _OVERRIDES: dict[str, Any] = {
     name: (Annotated[field.annotation, Field(description=field.description), *field.metadata] | None, None)
     for name, field in TrainSettings.model_fields.items()
@@ -129,7 +128,7 @@ class MaskNetwork(Section):
     grid: Grid = Grid(spacing_mm=3.0, size_voxels=128)
     crossfit_folds: int = Field(5, ge=2, description="networks for the training cases' own masks")
     preset: Literal["paper", "modern"] = "paper"
-    train: TrainOverrides = TrainOverrides()  # type: ignore[valid-type]
+    train: TrainOverrides = TrainOverrides()
 
     @property
     def settings(self) -> TrainSettings:
@@ -190,7 +189,7 @@ class Variant(Section):
     arms: tuple[Name, ...] | None = Field(None, description="all arms when left out")
     scenarios: tuple[Scenario, ...] = ("ct", "mask", "ct_mask")
     mask: dict[Name, MaskSettings] = Field(default_factory=dict, description="other recipe for an arm")
-    train: TrainOverrides = TrainOverrides()  # type: ignore[valid-type]
+    train: TrainOverrides = TrainOverrides()
 
     @property
     def settings(self) -> TrainSettings:

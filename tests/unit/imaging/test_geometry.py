@@ -9,9 +9,11 @@ from scipy.spatial.transform import Rotation
 
 from globalmask.imaging.geometry import (
     antialias,
+    as_affine,
     box_image,
     centre_of,
     cut,
+    inverse,
     paste,
     resample,
     resample_label_probabilities,
@@ -140,11 +142,11 @@ def test_labels_go_there_and_back_to_the_same_points(scan, turn, shift):
     move = sitk.Euler3DTransform(centre_of(scan), *np.radians(turn).tolist(), shift)
     points = points_of(scan) - centre_of(scan)
     label = filled(scan, 1.0 + (points @ [0.5, 1.0, -0.7] > 0))
-    middle = move.GetInverse().TransformPoint(centre_of(scan))
+    middle = inverse(move).TransformPoint(centre_of(scan))
     box = box_image(middle, spacing_mm=1.0, size_voxels=84)
     there = sitk.GetArrayFromImage(resample(label, box, transform=move, interpolation="nearest", outside=0))
     shares = np.stack([there == number for number in range(3)]).astype(np.float32)
-    back = sitk.GetArrayFromImage(resample_label_probabilities(shares, box, scan, move.GetInverse()))
+    back = sitk.GetArrayFromImage(resample_label_probabilities(shares, box, scan, inverse(move)))
     depth = np.abs(points @ [0.5, 1.0, -0.7]) / np.linalg.norm([0.5, 1.0, -0.7])
     inner = np.zeros(back.shape, bool)
     inner[1:-1, 1:-1, 1:-1] = True
@@ -162,6 +164,46 @@ def test_most_probable_class_by_hand():
     label = sitk.GetArrayFromImage(resample_label_probabilities(probabilities, grid, onto))
     assert label[0, 0].tolist()[:5] == [0, 0, 0, 2, 2]
     assert label[0, 0, 6] == 0
+
+
+def test_first_of_equally_probable_classes_wins():
+    grid = sitk.Image([3, 1, 1], sitk.sitkUInt8)
+    probabilities = np.array([[0.5, 0.2, 0.0], [0.5, 0.4, 0.5], [0.0, 0.4, 0.5]]).reshape(3, 1, 1, 3)
+    label = resample_label_probabilities(probabilities, grid, grid)
+    assert sitk.GetArrayFromImage(label)[0, 0].tolist() == [0, 1, 1]
+
+
+def test_box_far_from_where_the_transform_brings_it():
+    """200 mm between the box and the scan: only the transform brings them together."""
+    grid = box_image((200, 0, 0), spacing_mm=1.0, size_voxels=8)
+    onto = box_image((0, 0, 0), spacing_mm=1.0, size_voxels=40)
+    label = sitk.GetArrayFromImage(
+        resample_label_probabilities(
+            np.stack([np.zeros((8, 8, 8)), np.ones((8, 8, 8))]),
+            grid,
+            onto,
+            sitk.TranslationTransform(3, (200.0, 0.0, 0.0)),
+        )
+    )
+    expected = np.zeros((40, 40, 40), bool)
+    expected[16:24, 16:24, 16:24] = True
+    assert np.array_equal(label == 1, expected)
+
+
+def test_chained_transforms_by_hand():
+    """The last step is applied first: 1 mm along x, then a quarter turn about z."""
+    turn = sitk.Euler3DTransform((0, 0, 0), 0, 0, np.pi / 2)
+    affine = as_affine(turn, sitk.TranslationTransform(3, (1.0, 0.0, 0.0)))
+    assert affine.TransformPoint((2.0, 0.0, 5.0)) == pytest.approx((0.0, 3.0, 5.0))
+    assert inverse(affine).TransformPoint((0.0, 3.0, 5.0)) == pytest.approx((2.0, 0.0, 5.0))
+
+
+@settings(max_examples=100, deadline=None)
+@given(angles, st.tuples(*[st.floats(-500, 500)] * 3))
+def test_inverse_of_any_rotation(turn, shift):
+    move = sitk.Euler3DTransform((10.0, -20.0, 30.0), *np.radians(turn).tolist(), shift)
+    there = move.TransformPoint((1.0, 2.0, 3.0))
+    assert inverse(move).TransformPoint(there) == pytest.approx((1.0, 2.0, 3.0), abs=1e-6)
 
 
 def test_classes_outside_the_box_are_background():

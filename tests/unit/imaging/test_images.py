@@ -96,12 +96,13 @@ def test_truncated_nifti_tells_what_its_header_promises(scan, tmp_path):
     assert caught.value.fields["found"] == "672 bytes"
 
 
-def test_gzip_in_several_members_is_whole(scan, tmp_path):
+def test_gzip_in_several_members_is_whole(tmp_path):
+    """Then the last four bytes tell the length of the last member only; 5 MB, so read in more than one block."""
     plain, zipped = tmp_path / "scan.nii", tmp_path / "scan.nii.gz"
-    write_image(scan, plain)
+    write_image(sitk.Image([137, 137, 137], sitk.sitkInt16) + 7, plain)
     content = plain.read_bytes()
     zipped.write_bytes(gzip.compress(content[:500]) + gzip.compress(content[500:]))
-    assert np.array_equal(array_of(read_image(zipped)), array_of(scan))
+    assert (array_of(read_image(zipped)) == 7).all()
 
 
 def test_missing_file_and_text_are_told(tmp_path):

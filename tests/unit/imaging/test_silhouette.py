@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import numpy as np
-from heads import ball, dice, furniture_hu, head_hu, make_scan, outline
 
 from globalmask.imaging.geometry import resample, scan_grid
 from globalmask.imaging.images import array_of
 from globalmask.imaging.silhouette import head_mask
+from heads import ball, dice, furniture_hu, head_hu, make_scan, outline
 
 
 def points(size_mm=(230, 280, 240), spacing_mm=2.0, centre=(0, 0, -20)):
@@ -37,12 +37,21 @@ def test_vertex_and_neck_may_be_cut():
     assert dice(mask, truth) > 0.985
 
 
+def test_windpipe_that_leaves_through_the_cut_neck_is_filled():
+    """Open at the bottom, so only a slice across it is closed."""
+    places = points(size_mm=(190, 240, 120), centre=(0, 0, -100))
+    airway = (places[..., 0] ** 2 + (places[..., 1] + 22) ** 2 < 8**2) & (places[..., 2] < -60)
+    assert airway[0].any()
+    assert head_mask(head_hu(places), 2.0)[airway].all()
+
+
 def test_nose_cut_by_the_front_of_the_box_does_not_empty_the_face():
-    places = points(size_mm=(192, 170, 192))
-    hu = head_hu(places)
-    hu[ball(places, (0, -80, -50), (9, 60, 9))] = -1000
-    mask, truth = head_mask(hu, 2.0), outline(places)
-    assert mask[truth].mean() > 0.98
+    """Open at the front, so only a slice parallel to the face is closed."""
+    places = points(size_mm=(192, 160, 150), centre=(0, 0, -40))
+    tunnel = ball(places, (0, -80, -75), (9, 60, 9))
+    assert tunnel[:, 0].any()
+    hu = np.where(tunnel, -1000, head_hu(places))
+    assert head_mask(hu, 2.0)[tunnel & outline(places)].mean() > 0.95
 
 
 def test_other_body_beside_the_head_is_left_out():

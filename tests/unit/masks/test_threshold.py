@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from heads import dice, make_scan
 
 from globalmask.imaging.geometry import box_image, resample
 from globalmask.imaging.images import array_of, read_image, write_image
 from globalmask.masks.threshold import make_threshold_mask, threshold_mask
+from heads import dice, make_scan
 
 
 @pytest.fixture(scope="module")
@@ -36,18 +36,18 @@ def test_mask_in_template_space_is_the_head_alone(tilted, spacing_mm):
     assert dice(mask, array_of(share) >= 0.5) > 0.97
 
 
-def test_share_of_a_voxel_decides():
-    """A block of tissue that fills half of a column of voxels and a third of the next."""
-    grid = box_image((0, 0, 0), spacing_mm=4.0, size_voxels=16)
-    raw = sitk.Image([96, 96, 96], sitk.sitkInt16) - 1000
+@pytest.mark.parametrize("half_mm, kept", [(20, range(3, 9)), (22, range(2, 10))])
+def test_half_of_a_voxel_decides(half_mm, kept):
+    """Tissue from -half to +half mm. Voxel 9 of 6 mm reaches from 18 to 24 mm: a third of it, or two thirds."""
+    grid = box_image((0, 0, 0), spacing_mm=6.0, size_voxels=12)
+    hu = np.full((96, 96, 96), -1000, np.int16)
+    inside = slice(48 - half_mm, 48 + half_mm)
+    hu[:, inside, inside] = 50
+    raw = sitk.GetImageFromArray(hu)
     raw.SetOrigin([-47.5] * 3)
-    # Voxel 8 of the grid reaches over x = 0..4 mm; tissue ends at 3 mm.
-    block = sitk.GetArrayFromImage(raw)
-    block[24:72, 24:72, 24:51] = 50
-    image = sitk.GetImageFromArray(block)
-    image.CopyInformation(raw)
-    mask = threshold_mask(image, grid, None)
-    assert mask[8, 8].tolist() == [2 <= x <= 8 for x in range(16)]
+    mask = threshold_mask(raw, grid, None)
+    assert np.flatnonzero(mask[6, 6]).tolist() == list(kept)
+    assert np.flatnonzero(mask[6, :, 6]).tolist() == list(kept)
 
 
 def test_stage_writes_mask_and_record(tilted, tmp_path):

@@ -151,7 +151,7 @@ def test_training_lowers_the_loss():
     _, state = run(tiny_settings(max_steps=30, validate_every=10, learning_rate=1.0e-2))
     losses = [row["train_loss"] for row in state.history]
     assert losses == sorted(losses, reverse=True)
-    assert losses[-1] < 0.7 * losses[0]
+    assert losses[-1] < 0.8 * losses[0]
 
 
 def test_batch_statistics_are_measured_without_touching_the_network():

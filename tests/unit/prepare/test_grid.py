@@ -5,13 +5,13 @@ import json
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from heads import make_scan, random_direction
 
 from globalmask.config import Grid
 from globalmask.errors import UserError
 from globalmask.imaging.geometry import box_image, centre_of
 from globalmask.imaging.images import array_of, image_like, read_image, write_image
 from globalmask.prepare.grid import box_of, prepare_ct, prepare_label, renumber, return_to_native
+from heads import make_scan, random_direction
 
 
 def ramp(direction, spacing, size=(20, 18, 16), slope=(2.0, -3.0, 5.0)):

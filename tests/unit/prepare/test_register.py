@@ -8,13 +8,13 @@ import sys
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from heads import dice, make_scan
 
 from globalmask.config import Grid, Registration
-from globalmask.imaging.geometry import centre_of, resample
+from globalmask.imaging.geometry import as_affine, centre_of, resample
 from globalmask.imaging.images import array_of, read_image, write_image
 from globalmask.prepare.grid import box_of
-from globalmask.prepare.register import as_affine, make_template, movement, register
+from globalmask.prepare.register import Template, make_template, movement, register, search
+from heads import dice, make_scan
 
 SETTINGS = Registration(template="head_01", box_offset_mm=(20.0, -5.0, 2.0))
 GRID = Grid(spacing_mm=4.0, size_voxels=48)
@@ -152,12 +152,26 @@ def test_overlap_under_the_threshold_fails(template, tilted, tmp_path):
     assert json.loads((tmp_path / "registration.json").read_text())["status"] == "failed"
 
 
-def test_chained_transforms_by_hand():
-    """The last step is applied first: 1 mm along x, then a quarter turn about z."""
+def test_movement_by_hand():
+    """A quarter turn about z through the origin, then 1 mm along x; told for the point (2, 0, 0)."""
     turn = sitk.Euler3DTransform((0, 0, 0), 0, 0, np.pi / 2)
-    move = sitk.TranslationTransform(3, (1.0, 0.0, 0.0))
-    affine = as_affine([turn, move])
-    assert affine.TransformPoint((2.0, 0.0, 5.0)) == pytest.approx((0.0, 3.0, 5.0))
-    told = movement(affine, (0.0, 0.0, 0.0))
+    told = movement(as_affine(sitk.TranslationTransform(3, (1.0, 0.0, 0.0)), turn), (2.0, 0.0, 0.0))
     assert told["rotation_deg"] == pytest.approx(90.0)
-    assert told["translation_mm"] == pytest.approx([0.0, 1.0, 0.0])
+    assert told["translation_mm"] == pytest.approx([-1.0, 2.0, 0.0])
+
+
+@pytest.mark.parametrize("tilt_deg", [(-17.0, 3.0, 2.0), (4.0, 8.0, -3.0)])
+def test_search_alone_comes_close(template, tilt_deg):
+    raw, _, to_scan = make_scan(
+        spacing_xyz=(2.5, 2.5, 2.5),
+        centre_lps=(50.0, -40.0, 60.0),
+        tilt_deg=tilt_deg,
+        move_mm=(60.0, -50.0, 90.0),
+        shoulders=True,
+    )
+    start, tried = search(raw, Template(template))
+    away = [
+        np.linalg.norm(np.array(start.TransformPoint(point)) - to_scan.TransformPoint(point)) for point in head_points()
+    ]
+    assert np.mean(away) < 12.0
+    assert max(tried, key=lambda each: each["similarity"])["similarity"] > 0.6

@@ -56,9 +56,7 @@ class Cohort:
             return self.arm.split
         if not self.rows:
             return SplitCounts(train=1, validation=1, test=1)
-        proposal = splits.propose_for(
-            self.rows, seed=self.config.seed, arm=self.name, template_case=self.template_case
-        )
+        proposal = splits.propose_for(self.rows, seed=self.config.seed, arm=self.name, template_case=self.template_case)
         return SplitCounts(**{role: proposal[role] for role in ROLES})
 
     @cached_property
@@ -86,9 +84,7 @@ class Cohort:
     def _table(self) -> SplitTable | None:
         if not (self.arm.split_table and self.rows):
             return None
-        return splits.read_split_table(
-            self.arm.split_table, cases=self.rows, template_case=self.template_case
-        )
+        return splits.read_split_table(self.arm.split_table, cases=self.rows, template_case=self.template_case)
 
     @cached_property
     def _splits(self) -> dict[int, Split]:

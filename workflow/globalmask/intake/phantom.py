@@ -24,11 +24,11 @@ ORIENTATIONS = ("LPS", "RAS", "LPI", "PSR", "LSP", "RAI", "ASL", "SPL")
 HU_RANGE = (-1024, 3071)
 
 DRAW = {"head": draw_head, "heart": draw_heart}
+# Standard deviation: a planning CT of the head is made with more dose a slice than a gated cardiac CT.
+NOISE_HU = {"head": (2.7, 5.0), "heart": (6.0, 11.0)}
 
 
-def make_case(
-    anatomy: Literal["head", "heart"], index: int, *, seed: int
-) -> tuple[sitk.Image, sitk.Image]:
+def make_case(anatomy: Literal["head", "heart"], index: int, *, seed: int) -> tuple[sitk.Image, sitk.Image]:
     """Draw synthetic patient `index`: `(ct, label)` on one grid, CT int16 HU, label uint16.
 
     Head labels: 1 brain stem, 2 left eye, 3 right eye (the patient's left, +x in LPS). Heart labels are the
@@ -45,7 +45,7 @@ def make_case(
         )
     rng = np.random.default_rng(np.random.SeedSequence(entropy(seed, anatomy, index)))
     canvas = DRAW[anatomy](rng)
-    hu = _scanned(canvas, rng)
+    hu = _scanned(canvas, rng, noise_hu=rng.uniform(*NOISE_HU[anatomy]))
     code = ORIENTATIONS[index % len(ORIENTATIONS)]
     centre = rng.uniform(-200, 200, 3)
     return (
@@ -54,13 +54,13 @@ def make_case(
     )
 
 
-def _scanned(canvas: Canvas, rng: np.random.Generator) -> np.ndarray:
+def _scanned(canvas: Canvas, rng: np.random.Generator, *, noise_hu: float) -> np.ndarray:
     """What the scanner makes of the anatomy: blur, correlated noise, gain and offset; int16 HU."""
     width = rng.uniform(0.45, 0.7)
     hu = ndimage.gaussian_filter(canvas.hu, [width / step for step in canvas.spacing], truncate=3)
     noise = rng.standard_normal(canvas.shape, dtype=np.float32)
     noise = ndimage.gaussian_filter(noise, (0.3, 0.7, 0.7), truncate=2)
-    noise *= np.float32(rng.uniform(6, 11) / noise.std())
+    noise *= np.float32(noise_hu / noise.std())
     # A thick body starves the detector: noise grows with the share of the slice that is not air.
     filled = (hu > -400).mean(axis=(1, 2))
     noise *= (0.6 + 0.9 * filled / max(float(filled.mean()), 1e-3)).astype(np.float32)[:, None, None]
@@ -70,9 +70,7 @@ def _scanned(canvas: Canvas, rng: np.random.Generator) -> np.ndarray:
     return np.clip(np.rint(hu), *HU_RANGE).astype(np.int16)
 
 
-def _image(
-    array: np.ndarray, spacing_zyx: tuple[float, ...], centre: np.ndarray, code: str
-) -> sitk.Image:
+def _image(array: np.ndarray, spacing_zyx: tuple[float, ...], centre: np.ndarray, code: str) -> sitk.Image:
     """An LPS array `(z, y, x)` as an image stored in the axis order `code`, centred on `centre` (mm)."""
     image = sitk.GetImageFromArray(array)
     image.SetSpacing(spacing_zyx[::-1])

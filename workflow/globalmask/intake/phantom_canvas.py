@@ -16,7 +16,7 @@ import numpy as np
 STRIDE = 4
 EDGE_MM = 1.4
 
-Point = Sequence[float]
+Point = Sequence[float] | np.ndarray
 Array = np.ndarray
 
 
@@ -50,9 +50,7 @@ class Pose:
 class Canvas:
     """HU and label arrays with the anatomical coordinate of every voxel."""
 
-    def __init__(
-        self, shape: tuple[int, int, int], spacing: Point, *, pose: Pose, rng: np.random.Generator
-    ) -> None:
+    def __init__(self, shape: tuple[int, int, int], spacing: Point, *, pose: Pose, rng: np.random.Generator) -> None:
         self.shape = shape
         self.spacing = tuple(float(step) for step in spacing)
         self.table = tuple(
@@ -68,18 +66,18 @@ class Canvas:
     def region(self, low: Point, high: Point) -> Region:
         """The smallest box that surely holds all voxels between two anatomical corners (mm)."""
         inside = np.ones(self._thin[0].shape, bool)
-        margin = STRIDE * max(self.spacing) * 0.8
+        margin: float = STRIDE * max(self.spacing) * 0.8
         for axis, start, stop in zip(self._thin, low, high, strict=True):
             inside &= (axis > start - margin) & (axis < stop + margin)
-        box = []
+        box: list[slice] = []
         for axis in range(3):
             others = tuple(other for other in range(3) if other != axis)
             hits = np.flatnonzero(inside.any(axis=others))
             if hits.size == 0:
                 box.append(slice(0, 0))
                 continue
-            start = max(0, (int(hits[0]) - 1) * STRIDE + 1)
-            box.append(slice(start, (int(hits[-1]) + 1) * STRIDE))
+            first = max(0, (int(hits[0]) - 1) * STRIDE + 1)
+            box.append(slice(first, (int(hits[-1]) + 1) * STRIDE))
         at = tuple(box)
         return Region(self.x[at], self.y[at], self.z[at], self.hu[at], self.label[at])
 
@@ -110,7 +108,7 @@ class Canvas:
         label: int | None = None,
     ) -> None:
         """Paint a chain of tapered capsules through `points`; one radius for all or one for each."""
-        sizes = [float(radii)] * len(points) if np.isscalar(radii) else [float(r) for r in radii]
+        sizes = [float(radii)] * len(points) if isinstance(radii, float) else [float(r) for r in radii]
         for start, stop, first, last in zip(points, points[1:], sizes, sizes[1:], strict=False):
             reach = max(first, last)
             low = np.minimum(start, stop) - reach
@@ -120,9 +118,7 @@ class Canvas:
 
 def ellipsoid(at: Region, centre: Point, radii: Point, *, axes: Array | None = None) -> Array:
     """Approximate distance (mm) to an ellipsoid, exact on its surface."""
-    u, v, w = (
-        axis - np.float32(middle) for axis, middle in zip((at.x, at.y, at.z), centre, strict=True)
-    )
+    u, v, w = (axis - np.float32(middle) for axis, middle in zip((at.x, at.y, at.z), centre, strict=True))
     if axes is not None:
         rows = [[np.float32(value) for value in row] for row in axes]
         u, v, w = (row[0] * u + row[1] * v + row[2] * w for row in rows)
@@ -138,9 +134,7 @@ def capsule(at: Region, start: Point, stop: Point, first: float, last: float) ->
     """Distance (mm) to a capsule whose radius runs from `first` to `last`."""
     step = [np.float32(b - a) for a, b in zip(start, stop, strict=True)]
     length = max(float(sum(float(s) ** 2 for s in step)), 1e-6)
-    u, v, w = (
-        axis - np.float32(base) for axis, base in zip((at.x, at.y, at.z), start, strict=True)
-    )
+    u, v, w = (axis - np.float32(base) for axis, base in zip((at.x, at.y, at.z), start, strict=True))
     along = np.clip((u * step[0] + v * step[1] + w * step[2]) / np.float32(length), 0, 1)
     u, v, w = u - along * step[0], v - along * step[1], w - along * step[2]
     return np.sqrt(u * u + v * v + w * w) - (np.float32(first) + np.float32(last - first) * along)
@@ -196,9 +190,7 @@ def rotation(angles_deg: Point) -> Array:
 def _anatomical(canvas: Canvas, pose: Pose, rng: np.random.Generator) -> list[Array]:
     """Anatomical x, y, z of every voxel: turned back, scaled, warped."""
     z, y, x = np.ix_(*canvas.table)
-    px, py, pz = (
-        axis - np.float32(at) for axis, at in zip((x, y, z), pose.position, strict=True)
-    )
+    px, py, pz = (axis - np.float32(at) for axis, at in zip((x, y, z), pose.position, strict=True))
     back = pose.rotation.T.astype(np.float32)
     axes = []
     for row, size, straight in zip(back, pose.size, (px, py, pz), strict=True):

@@ -11,7 +11,6 @@ from globalmask.intake.phantom_canvas import (
     Array,
     Canvas,
     Region,
-    capsule,
     ellipsoid,
     paint,
     smooth_noise,
@@ -23,9 +22,7 @@ CENTRE_Y = 14.0
 INNER = (134.0, 88.0)
 
 
-def draw_chest(
-    canvas: Canvas, rng: np.random.Generator, *, heart_turn: Array, blood_hu: float
-) -> None:
+def draw_chest(canvas: Canvas, rng: np.random.Generator, *, heart_turn: Array, blood_hu: float) -> None:
     """Paint all but the heart and the great vessels on an empty canvas."""
     at = canvas.everything()
     rough = smooth_noise(canvas, rng, step_mm=14)

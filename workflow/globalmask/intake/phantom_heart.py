@@ -15,11 +15,9 @@ from globalmask.intake.phantom_canvas import (
     Canvas,
     Point,
     Pose,
-    capsule,
     ellipsoid,
     paint,
     rotation,
-    smooth_noise,
 )
 from globalmask.intake.phantom_chest import draw_chest
 
@@ -63,12 +61,12 @@ def draw_heart(rng: np.random.Generator) -> Canvas:
     """Draw one synthetic chest with its labelled heart; every choice comes from `rng`."""
     in_plane = rng.uniform(1.5, 1.75)
     spacing = (rng.uniform(1.8, 2.6), in_plane, in_plane)
-    shape = tuple(int(round(mm / step)) for mm, step in zip((226, 336, 336), spacing, strict=True))
+    depth, height, width = (round(mm / step) for mm, step in zip((226, 336, 336), spacing, strict=True))
     turn = rng.normal(0, 2.0, 3)
     position = (10 + rng.normal(0, 6), -22 + rng.normal(0, 6), -10 + rng.normal(0, 2.5))
     size = rng.normal(1.0, 0.035) * rng.normal(1.0, 0.02, 3)
     pose = Pose(rotation(turn), position, np.clip(size, 0.92, 1.07), 3.2, 55.0)
-    canvas = Canvas(shape, spacing, pose=pose, rng=rng)
+    canvas = Canvas((depth, height, width), spacing, pose=pose, rng=rng)
     heart = _sample(rng)
     draw_chest(canvas, rng, heart_turn=heart.turn, blood_hu=heart.right_hu)
     _pericardium(canvas, heart)
@@ -131,10 +129,7 @@ def _left_heart(canvas: Canvas, heart: Heart) -> None:
     inner = np.array([heart.lv_length, heart.lv_radius, heart.lv_radius])
     outer = inner + np.array([heart.wall * 0.8, heart.wall, heart.wall])
     at = canvas.region(centre - outer.max(), centre + outer.max())
-    along = sum(
-        np.float32(axes[0][i]) * (axis - np.float32(base[i]))
-        for i, axis in enumerate((at.x, at.y, at.z))
-    )
+    along = sum(np.float32(axes[0][i]) * (axis - np.float32(base[i])) for i, axis in enumerate((at.x, at.y, at.z)))
     wall = np.maximum(ellipsoid(at, centre, outer, axes=axes), -along)
     paint(at, wall, heart.muscle_hu, label=MYO)
     radii = np.multiply((31, 21, 25), heart.la_size)
@@ -172,14 +167,14 @@ def _great_vessels(canvas: Canvas, heart: Heart) -> None:
     for path, sizes in ((trunk, (1.1, 1.1, 1.0)), (left, (0.95, 0.8, 0.65)), (right, (0.95, 0.78, 0.65))):
         canvas.tube(path, [narrow * size for size in sizes], heart.lung_artery_hu, label=PULMONARY)
     rise = heart.at((1, -8, 14), (-8, -17, 36), (-15, -20, 60), (-13, -13, 74), (-4, 0, 82))
-    arch = [rise[-1], *heart.at((7, 18, 82)), (14, 34, 74), (18, 46, 58)]
-    down = [arch[-1], (17, 51, 20), (15, 53, -20), (12, 54, -70), (8, 55, -140)]
+    arch: list[Point] = [rise[-1], *heart.at((7, 18, 82)), (14, 34, 74), (18, 46, 58)]
+    down: list[Point] = [arch[-1], (17, 51, 20), (15, 53, -20), (12, 54, -70), (8, 55, -140)]
     canvas.tube(arch, [wide * 0.92, wide * 0.9, wide * 0.86, wide * 0.82], heart.left_hu - 10)
     canvas.tube(down, wide * 0.8, heart.left_hu - 15)
     for root, tip in (((-6, -4, 88), (-26, -6, 140)), ((2, 8, 90), (8, 8, 140)), ((9, 20, 88), (22, 26, 140))):
         canvas.tube([root, tip], (5.5, 4.5), heart.left_hu - 20)
-    sizes = [wide * 1.1, wide, wide, wide * 0.97, wide * 0.94]
-    canvas.tube(rise, sizes, heart.left_hu, label=AORTA)
+    widths = [wide * 1.1, wide, wide, wide * 0.97, wide * 0.94]
+    canvas.tube(rise, widths, heart.left_hu, label=AORTA)
 
 
 def _coronaries(canvas: Canvas, heart: Heart) -> None:

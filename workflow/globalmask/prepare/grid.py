@@ -14,7 +14,14 @@ import SimpleITK as sitk
 
 from globalmask.config import Grid
 from globalmask.errors import UserError
-from globalmask.imaging.geometry import antialias, box_image, resample, resample_label_probabilities, scan_grid
+from globalmask.imaging.geometry import (
+    antialias,
+    box_image,
+    inverse,
+    resample,
+    resample_label_probabilities,
+    scan_grid,
+)
 from globalmask.imaging.images import array_of, image_like, read_image, write_image
 from globalmask.imaging.intensity import AIR_HU
 
@@ -83,7 +90,7 @@ def return_to_native(
     `transform` is the case's own (prepared points to raw points, None where nothing was registered); the way
     back needs its inverse, which is taken here.
     """
-    back = None if transform is None else transform.GetInverse()
+    back = None if transform is None else inverse(transform)
     return resample_label_probabilities(probabilities, prepared_grid, raw_image, back)
 
 

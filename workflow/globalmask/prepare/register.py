@@ -24,7 +24,7 @@ import ants
 
 from globalmask import provenance
 from globalmask.config import Grid, Registration
-from globalmask.imaging.geometry import box_image, centre_of, resample, scan_grid
+from globalmask.imaging.geometry import as_affine, box_image, centre_of, inverse, resample, scan_grid
 from globalmask.imaging.images import array_of, image_like, read_image, write_image
 from globalmask.imaging.intensity import AIR_HU
 from globalmask.imaging.silhouette import head_mask
@@ -151,8 +151,7 @@ def search(raw: sitk.Image, template: Template) -> tuple[sitk.Transform, list[di
         found.append((score, turn, np.array(corner) - np.array(small.GetOrigin())))
     _, turn, move = max(found, key=lambda each: each[0])
     # `turn` maps points of the tilted head to template points, so its inverse comes first, then the shift.
-    start = sitk.Euler3DTransform(turn.GetInverse())
-    start.SetTranslation((np.array(start.GetTranslation()) + move).tolist())
+    start = as_affine(sitk.TranslationTransform(3, move.tolist()), inverse(turn))
     tried = [
         {"tilt_deg": list(tilt), "similarity": round(score, 4)}
         for tilt, (score, _, _) in zip(TILTS_DEG, found, strict=True)
@@ -205,18 +204,7 @@ def refine(raw: sitk.Image, template: Template, start: sitk.Transform, *, kind: 
             outprefix=str(Path(folder) / "ants"),
         )
         fine = sitk.ReadTransform(result["fwdtransforms"][0])
-    return as_affine([start, fine])
-
-
-def as_affine(steps: list[sitk.Transform]) -> sitk.AffineTransform:
-    """One affine for linear `steps`; the last of them is applied to a point first."""
-    whole = sitk.CompositeTransform(steps)
-    zero = np.array(whole.TransformPoint((0.0, 0.0, 0.0)))
-    columns = [np.array(whole.TransformPoint(axis)) - zero for axis in np.eye(3).tolist()]
-    affine = sitk.AffineTransform(3)
-    affine.SetMatrix(np.stack(columns, axis=1).ravel().tolist())
-    affine.SetTranslation(zero.tolist())
-    return affine
+    return as_affine(start, fine)
 
 
 def judge(raw: sitk.Image, template: Template, transform: sitk.Transform) -> tuple[dict[str, float], np.ndarray]:
