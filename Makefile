@@ -7,7 +7,7 @@ SNAKEMAKE := $(VENV)/bin/snakemake --cores $(CORES)
 .PHONY: demo test lint fix dry unlock bench openkbp clean
 
 demo: $(VENV)/.installed  ## the whole workflow on the embedded synthetic cohort
-	$(SNAKEMAKE) --configfile workflow/config/demo.yaml
+	$(SNAKEMAKE) --configfile workflow/config/demo.yaml --quiet rules
 	@echo "The report of this synthetic run: results/demo/report.html"
 
 test: $(VENV)/.installed  ## all tests
@@ -35,7 +35,7 @@ bench: $(VENV)/.installed  ## one optimiser step of preset paper at full scale: 
 	$(VENV)/bin/python benchmarks/full_step.py
 
 openkbp: $(VENV)/.installed  ## the real-CT run behind docs/openkbp.md
-	$(SNAKEMAKE) --configfile workflow/config/openkbp.yaml
+	$(SNAKEMAKE) --configfile workflow/config/openkbp.yaml --quiet rules
 
 $(VENV)/.installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)

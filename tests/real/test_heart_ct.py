@@ -17,6 +17,7 @@ from globalmask.config import Grid
 from globalmask.evidence.score import CONSTANT, score
 from globalmask.imaging.geometry import cut
 from globalmask.imaging.images import array_of, read_image, write_image
+from globalmask.intake.check import check_case
 from globalmask.learn.inputs import load_case
 from globalmask.learn.predict import place
 from globalmask.masks.quality import measure_mask
@@ -151,3 +152,33 @@ def test_perfect_prediction_returns_to_the_scan(folder, ct_path, label_path):
     assert aorta["status"] == rows["crop", "aorta"]["status"] == "ref_cropped"
     assert float(aorta["ref_lost_share"]) > 0.005
     assert float(aorta["dice"]) < float(rows["crop", "aorta"]["dice"]) == 1
+
+
+def test_the_case_passes_the_check_with_its_aorta_ignored(ct_path, label_path, tmp_path):
+    check_case(
+        case=CASE,
+        ct=ct_path,
+        label=label_path,
+        values=ARM,
+        needs_ct=True,
+        out_json=tmp_path / "check.json",
+        out_png=tmp_path / "check.png",
+        ignored_values=(2,),
+    )
+    facts = json.loads((tmp_path / "check.json").read_text())
+    assert facts["faults"] == []
+    assert (tmp_path / "check.png").stat().st_size > 10_000
+
+
+def test_the_check_names_a_value_that_no_structure_has(ct_path, label_path, tmp_path):
+    check_case(
+        case=CASE,
+        ct=ct_path,
+        label=label_path,
+        values=ARM,
+        needs_ct=True,
+        out_json=tmp_path / "check.json",
+        out_png=tmp_path / "check.png",
+    )
+    faults = json.loads((tmp_path / "check.json").read_text())["faults"]
+    assert ["2" in str(fault["found"]) for fault in faults] == [True]

@@ -10,6 +10,7 @@ import pytest
 import SimpleITK as sitk
 
 from globalmask.config import Grid, Registration
+from globalmask.errors import UserError
 from globalmask.imaging.geometry import as_affine, centre_of, resample
 from globalmask.imaging.images import array_of, read_image, write_image
 from globalmask.prepare.grid import box_of
@@ -75,6 +76,17 @@ def test_template_is_upright_and_boxed_about_its_head(template):
     centre = np.array(ct.TransformContinuousIndexToPhysicalPoint(middle))
     assert np.array(box["centre_lps_mm"]) - centre == pytest.approx((2.0, -5.0, 20.0), abs=1e-6)
     assert centre_of(box_of(template / "box.json")) == pytest.approx(box["centre_lps_mm"])
+
+
+@pytest.mark.parametrize("hu, offset", [(-1000, 0.0), (50, 500.0)])
+def test_template_without_a_head_in_its_box_is_refused(tmp_path, hu, offset):
+    image = sitk.Image([40, 40, 40], sitk.sitkInt16) + hu
+    image.SetSpacing((3.0, 3.0, 3.0))
+    write_image(image, tmp_path / "source.nii.gz")
+    settings = SETTINGS.model_copy(update={"box_offset_mm": (offset, 0.0, 0.0)})
+    with pytest.raises(UserError, match="holds no head"):
+        make_template(tmp_path / "source.nii.gz", tmp_path / "out", grid=GRID, registration=settings)
+    assert not (tmp_path / "out").exists()
 
 
 def test_tilted_head_lands_on_the_template(registered, tilted):

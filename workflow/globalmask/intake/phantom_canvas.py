@@ -70,8 +70,8 @@ class Canvas:
         for axis, start, stop in zip(self._thin, low, high, strict=True):
             inside &= (axis > start - margin) & (axis < stop + margin)
         box: list[slice] = []
-        for axis in range(3):
-            others = tuple(other for other in range(3) if other != axis)
+        for place in range(3):
+            others = tuple(other for other in range(3) if other != place)
             hits = np.flatnonzero(inside.any(axis=others))
             if hits.size == 0:
                 box.append(slice(0, 0))

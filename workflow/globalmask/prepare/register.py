@@ -24,6 +24,7 @@ import ants
 
 from globalmask import provenance
 from globalmask.config import Grid, Registration
+from globalmask.errors import UserError
 from globalmask.imaging.geometry import as_affine, box_image, centre_of, inverse, resample, scan_grid
 from globalmask.imaging.images import array_of, image_like, read_image, write_image
 from globalmask.imaging.intensity import AIR_HU
@@ -53,6 +54,7 @@ def make_template(source_ct: str | Path, out_dir: str | Path, *, grid: Grid, reg
     """Write ct.nii.gz (2 mm, identity direction), mask.nii.gz (its head mask) and box.json below `out_dir`.
 
     The box is centred on the head mask's centre of mass plus `registration.box_offset_mm`.
+    Raises UserError when the CT shows no head or the box holds nothing of it.
     """
     out = Path(out_dir)
     source = read_image(source_ct, case=f"template {registration.template}")
@@ -60,18 +62,25 @@ def make_template(source_ct: str | Path, out_dir: str | Path, *, grid: Grid, reg
     ct = array_of(resample(source, onto, outside=AIR_HU))
     mask = head_mask(ct, TEMPLATE_MM)
     superior, posterior, left = registration.box_offset_mm
-    middle = ndimage.center_of_mass(mask)
+    middle = ndimage.center_of_mass(mask) if mask.any() else (0.0, 0.0, 0.0)
     centre = onto.TransformContinuousIndexToPhysicalPoint(middle[::-1])
+    box = {
+        "centre_lps_mm": [centre[0] + left, centre[1] + posterior, centre[2] + superior],
+        "spacing_mm": grid.spacing_mm,
+        "size_voxels": grid.size_voxels,
+    }
+    inside = resample(image_like(mask, onto), box_image(**box), interpolation="nearest", outside=0)
+    if not array_of(inside).any():
+        raise UserError(
+            "The box of the template holds no head.",
+            file=source_ct,
+            found=f"{mask.sum() * TEMPLATE_MM**3 / 1000:.0f} ml of tissue in the CT, none of it in the box",
+            expected=f"a head CT, and a box of {grid.spacing_mm * grid.size_voxels:g} mm around the head",
+            todo="choose another registration.template, or correct registration.box_offset_mm",
+        )
     write_image(image_like(np.rint(ct).astype(np.int16), onto), out / "ct.nii.gz")
     write_image(image_like(mask, onto), out / "mask.nii.gz")
-    provenance.write_json(
-        out / "box.json",
-        {
-            "centre_lps_mm": [centre[0] + left, centre[1] + posterior, centre[2] + superior],
-            "spacing_mm": grid.spacing_mm,
-            "size_voxels": grid.size_voxels,
-        },
-    )
+    provenance.write_json(out / "box.json", box)
 
 
 def register(
