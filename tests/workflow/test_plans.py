@@ -9,14 +9,15 @@ import pytest
 pytestmark = pytest.mark.workflow
 
 
-def empty_table(checkout, arm, count, structures="label"):
+def empty_table(checkout, arm, count, columns=("ct", "label")):
     folder = checkout.folder / "data" / arm
     folder.mkdir(parents=True, exist_ok=True)
-    lines = ["case\tct\tlabel"]
+    lines = ["case\tct\tlabel\tmask"]
     for number in range(count):
-        for name in ("ct", structures):
-            (folder / f"{number}_{name}.nii.gz").touch()
-        lines.append(f"c{number}\t{number}_ct.nii.gz\t{number}_{structures}.nii.gz")
+        files = {name: f"{number}_{name}.nii.gz" for name in columns}
+        for name in files.values():
+            (folder / name).touch()
+        lines.append("\t".join([f"c{number}", *(files.get(name, "") for name in ("ct", "label", "mask"))]))
     (folder / "cases.tsv").write_text("\n".join(lines) + "\n")
     return folder
 
@@ -47,10 +48,47 @@ def test_the_paper_plans_33_trainings_and_6_mask_networks(checkout):
     assert jobs["register"] == 46
 
 
+def test_30_cases_and_no_split_just_work_and_masks_need_no_ct(checkout):
+    folder = empty_table(checkout, "shapes", 30, columns=("label", "mask"))
+    config = checkout.folder / "shapes.yaml"
+    config.write_text(
+        """
+run: shapes
+arms:
+  shapes:
+    cases: data/shapes/cases.tsv
+    structures: {organ: 1}
+    mask: {recipe: file}
+variants:
+  paper: {preset: paper, scenarios: [mask]}
+"""
+    )
+    try:
+        output = checkout.snakemake("--dry-run", "--quiet", "rules", "--configfile", "shapes.yaml").stdout
+    finally:
+        shutil.rmtree(folder)
+    assert "split: {train: 17, validation: 6, test: 7}" in output
+    assert "sizes: [1, 2, 4, 8, 16, 17]" in output
+
+
 @pytest.mark.parametrize("name", ["demo", "tiny"])
 def test_synthetic_configs_plan_without_any_file(checkout, name):
     jobs = checkout.planned("--configfile", f"workflow/config/{name}.yaml")
     assert jobs["make_report"] == 1
+
+
+def test_variants_folds_and_mask_recipes_share_what_they_can(checkout, repository):
+    jobs = checkout.planned("--configfile", str(repository / "tests" / "workflow" / "strict.yaml"))
+    assert jobs["train"] == 36 + 6 + 12
+    assert jobs["mask_threshold"] == 5
+    assert jobs["mask_union"] == 10
+    # two folds of `full` with three networks each; `budget` has one network at n = 1 and three at n = 2
+    assert jobs["train_mask_network"] == 2 * 3 + 3 * (1 + 3)
+    assert {rule for rule in jobs if rule.startswith("predict")} == {
+        "predict_brain_f0",
+        "predict_heart_f0",
+        "predict_heart_f1",
+    }
 
 
 @pytest.mark.real

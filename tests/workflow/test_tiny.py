@@ -112,6 +112,22 @@ def test_more_replicates_and_sizes_rerun_no_training_that_exists(tiny_run):
     assert jobs == {"train": 12}
 
 
+def test_a_changed_test_label_reaches_no_model_and_no_prediction(tiny_run):
+    tested = next(row for row in scores_of(tiny_run) if row["arm"] == "heart")["case"]
+    label = tiny_run.folder / RUN / "heart" / "raw" / tested / "label.nii.gz"
+    before = label.stat()
+    label.write_bytes(label.read_bytes())
+    try:
+        jobs = set(tiny_run.planned(*CONFIG))
+    finally:
+        os.utime(label, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert {"check_case", "prepare_label", "measure_mask", "score"} <= jobs
+    reading = {
+        rule for rule in jobs if rule.startswith(("train", "predict", "mask_", "coarsen", "register", "prepare_ct"))
+    }
+    assert reading == set()
+
+
 def test_one_stage_again_by_force(tiny_run):
     jobs = tiny_run.planned("-R", "train", *CONFIG)
     assert jobs["train"] == 12

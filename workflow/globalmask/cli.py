@@ -81,7 +81,13 @@ def phantom(ct: File, label: File, settings: Settings) -> None:
 
 @app.command()
 def check_case(
-    case: Text, ct: File, label: File, facts: File, picture: File, settings: Settings, mask: OptionalFile = None
+    case: Text,
+    label: File,
+    facts: File,
+    picture: File,
+    settings: Settings,
+    ct: OptionalFile = None,
+    mask: OptionalFile = None,
 ) -> None:
     """Faults, facts and one picture of a case."""
     from globalmask.intake import check
@@ -94,7 +100,7 @@ def check_case(
         mask=mask,
         values=given["structures"],
         ignored_values=given["ignored_values"],
-        needs_ct=True,
+        needs_ct=ct is not None,
         out_json=facts,
         out_png=picture,
     )

@@ -127,8 +127,14 @@ def coarse_dir(wildcards):
     return f"{RUN}/{wildcards.arm}/coarse"
 
 
+def scan_of(arm, case):
+    """The CT of a case; its mask gives the grid where the arm uses no CT."""
+    row = COHORTS[arm].cases[case]
+    return row.ct or row.mask
+
+
 def raw_ct(wildcards):
-    return COHORTS[wildcards.arm].cases[wildcards.case].ct
+    return scan_of(wildcards.arm, wildcards.case)
 
 
 def raw_label(wildcards):

@@ -29,9 +29,7 @@ rule phantom:
 rule check_case:
     """Faults, facts and one picture of a case; a fault is written down here and told by check_cohort."""
     input:
-        ct=raw_ct,
-        label=raw_label,
-        mask=supplied_mask,
+        unpack(scan_files),
     output:
         facts=f"{RUN}/{{arm}}/check/{{case}}.json",
         picture=f"{RUN}/{{arm}}/check/{{case}}.png",
@@ -45,11 +43,11 @@ rule check_case:
         mem_mb=4000,
         runtime=10,
     params:
-        mask=supplied_mask_flag,
+        files=scan_flags,
         settings=check_settings,
         code=code_digest("intake.check"),
     shell:
-        "globalmask check-case --case {wildcards.case:q} --ct {input.ct:q} --label {input.label:q} {params.mask}"
+        "globalmask check-case --case {wildcards.case:q} {params.files}"
         " --facts {output.facts:q} --picture {output.picture:q}"
         " --settings {params.settings:q} > {log:q} 2>&1"
 

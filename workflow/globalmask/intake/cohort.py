@@ -141,7 +141,11 @@ def _folder(config: Config, arm: Arm) -> Path | None:
 
 def _required(config: Config, arm: str) -> tuple[str, ...]:
     """Columns of the case table that this run cannot do without."""
-    recipes = {config.mask_of(variant, arm).recipe for variant in config.variants}
+    variants = [name for name in config.variants if arm in config.arms_of(name)]
+    recipes = {config.mask_of(name, arm).recipe for name in variants}
+    scenarios = {scenario for name in variants for scenario in config.variants[name].scenarios}
+    if scenarios == {"mask"} and recipes == {"file"} and not config.arms[arm].registration:
+        return ("label", "mask")
     return ("ct", "label", "mask") if "file" in recipes else ("ct", "label")
 
 

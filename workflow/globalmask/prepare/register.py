@@ -64,12 +64,9 @@ def make_template(source_ct: str | Path, out_dir: str | Path, *, grid: Grid, reg
     superior, posterior, left = registration.box_offset_mm
     middle = ndimage.center_of_mass(mask) if mask.any() else (0.0, 0.0, 0.0)
     centre = onto.TransformContinuousIndexToPhysicalPoint(middle[::-1])
-    box = {
-        "centre_lps_mm": [centre[0] + left, centre[1] + posterior, centre[2] + superior],
-        "spacing_mm": grid.spacing_mm,
-        "size_voxels": grid.size_voxels,
-    }
-    inside = resample(image_like(mask, onto), box_image(**box), interpolation="nearest", outside=0)
+    centre = (centre[0] + left, centre[1] + posterior, centre[2] + superior)
+    box = box_image(centre, spacing_mm=grid.spacing_mm, size_voxels=grid.size_voxels)
+    inside = resample(image_like(mask, onto), box, interpolation="nearest", outside=0)
     if not array_of(inside).any():
         raise UserError(
             "The box of the template holds no head.",
@@ -80,7 +77,10 @@ def make_template(source_ct: str | Path, out_dir: str | Path, *, grid: Grid, reg
         )
     write_image(image_like(np.rint(ct).astype(np.int16), onto), out / "ct.nii.gz")
     write_image(image_like(mask, onto), out / "mask.nii.gz")
-    provenance.write_json(out / "box.json", box)
+    provenance.write_json(
+        out / "box.json",
+        {"centre_lps_mm": centre, "spacing_mm": grid.spacing_mm, "size_voxels": grid.size_voxels},
+    )
 
 
 def register(

@@ -13,13 +13,16 @@ def check_settings(wildcards):
     return as_json({"structures": arm.structures, "ignored_values": arm.ignored_values})
 
 
-def supplied_mask(wildcards):
-    mask = COHORTS[wildcards.arm].cases[wildcards.case].mask
-    return [mask] if mask else []
+def scan_files(wildcards):
+    """What the case table names of a case: CT, label, mask; a field left empty is left out."""
+    row = COHORTS[wildcards.arm].cases[wildcards.case]
+    files = {"ct": row.ct, "label": row.label, "mask": row.mask}
+    return {name: path for name, path in files.items() if path}
 
 
-def supplied_mask_flag(wildcards):
-    return " ".join(f"--mask {shlex.quote(mask)}" for mask in supplied_mask(wildcards))
+def scan_flags(wildcards):
+    files = scan_files(wildcards)
+    return " ".join(f"--{name} {shlex.quote(path)}" for name, path in files.items())
 
 
 def cohort_settings(wildcards):

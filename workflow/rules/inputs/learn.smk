@@ -111,7 +111,7 @@ def prediction_files(wildcards):
         if cell.arm in REGISTERED
         else []
     )
-    raw = [COHORTS[cell.arm].cases[case].ct for case in cases]
+    raw = [scan_of(cell.arm, case) for case in cases]
     return case_files(cell, cases, labels=False) + transforms + raw
 
 
@@ -120,7 +120,7 @@ def predict_settings(wildcards):
     cases = cohort.split(int(wildcards.replicate)).test
     return as_json(
         {
-            "raw_cts": {case: cohort.cases[case].ct for case in cases},
+            "raw_cts": {case: scan_of(wildcards.arm, case) for case in cases},
             "registered": wildcards.arm in REGISTERED,
         }
     )
