@@ -16,8 +16,8 @@ import numpy as np
 STRIDE = 4
 EDGE_MM = 1.4
 
-Point = Sequence[float] | np.ndarray
 Array = np.ndarray
+Point = Sequence[float] | Array
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Pose:
 class Canvas:
     """HU and label arrays with the anatomical coordinate of every voxel."""
 
-    def __init__(self, shape: tuple[int, int, int], spacing: Point, *, pose: Pose, rng: np.random.Generator) -> None:
+    def __init__(self, shape: tuple[int, ...], spacing: Point, *, pose: Pose, rng: np.random.Generator) -> None:
         self.shape = shape
         self.spacing = tuple(float(step) for step in spacing)
         self.table = tuple(
@@ -101,14 +101,14 @@ class Canvas:
 
     def tube(
         self,
-        points: Sequence[Point],
+        points: Sequence[Point] | Array,
         radii: Sequence[float] | float,
         hu: float,
         *,
         label: int | None = None,
     ) -> None:
         """Paint a chain of tapered capsules through `points`; one radius for all or one for each."""
-        sizes = [float(radii)] * len(points) if isinstance(radii, float) else [float(r) for r in radii]
+        sizes = [float(radius) for radius in np.broadcast_to(radii, len(points))]
         for start, stop, first, last in zip(points, points[1:], sizes, sizes[1:], strict=False):
             reach = max(first, last)
             low = np.minimum(start, stop) - reach
@@ -118,16 +118,25 @@ class Canvas:
 
 def ellipsoid(at: Region, centre: Point, radii: Point, *, axes: Array | None = None) -> Array:
     """Approximate distance (mm) to an ellipsoid, exact on its surface."""
-    u, v, w = (axis - np.float32(middle) for axis, middle in zip((at.x, at.y, at.z), centre, strict=True))
+    offsets = [axis - np.float32(middle) for axis, middle in zip((at.x, at.y, at.z), centre, strict=True)]
     if axes is not None:
+        u, v, w = offsets
         rows = [[np.float32(value) for value in row] for row in axes]
-        u, v, w = (row[0] * u + row[1] * v + row[2] * w for row in rows)
-    a, b, c = (np.float32(1 / radius) for radius in radii)
-    u, v, w = u * a, v * b, w * c
-    size = np.sqrt(u * u + v * v + w * w)
-    u, v, w = u * a, v * b, w * c
-    slope = np.sqrt(u * u + v * v + w * w)
-    return size * (size - 1) / np.maximum(slope, np.float32(1e-6))
+        offsets = [row[0] * u + row[1] * v + row[2] * w for row in rows]
+    # In place: fresh arrays of a whole canvas cost more than the arithmetic.
+    size, slope = np.zeros((2, *at.hu.shape), np.float32)
+    for offset, radius in zip(offsets, radii, strict=True):
+        offset *= np.float32(1 / radius)
+        size += offset * offset
+        offset *= np.float32(1 / radius)
+        offset *= offset
+        slope += offset
+    np.sqrt(size, out=size)
+    np.maximum(np.sqrt(slope, out=slope), np.float32(1e-6), out=slope)
+    distance = size - 1
+    distance *= size
+    distance /= slope
+    return distance
 
 
 def capsule(at: Region, start: Point, stop: Point, first: float, last: float) -> Array:
@@ -143,8 +152,14 @@ def capsule(at: Region, start: Point, stop: Point, first: float, last: float) ->
 def smooth_union(first: Array, second: Array, blend_mm: float) -> Array:
     """Union of two solids with a fillet of about `blend_mm`."""
     blend = np.float32(blend_mm)
-    near = np.maximum(blend - np.abs(first - second), 0) / blend
-    return np.minimum(first, second) - near * near * blend / 4
+    near = first - second
+    np.abs(near, out=near)
+    np.maximum(np.subtract(blend, near, out=near), 0, out=near)
+    near /= blend
+    near *= near
+    near *= blend
+    near /= 4
+    return np.subtract(np.minimum(first, second), near, out=near)
 
 
 def paint(
@@ -159,8 +174,11 @@ def paint(
 
     `label` None leaves the labels as they are, 0 clears them.
     """
-    weight = np.clip(np.float32(0.5) - distance * np.float32(1 / edge_mm), 0, 1)
-    at.hu[...] += weight * (hu - at.hu)
+    weight = distance * np.float32(-1 / edge_mm)
+    weight += np.float32(0.5)
+    np.clip(weight, 0, 1, out=weight)
+    weight *= hu - at.hu
+    at.hu[...] += weight
     if label is not None:
         at.label[distance < 0] = label
 
@@ -172,7 +190,33 @@ def smooth_noise(canvas: Canvas, rng: np.random.Generator, *, step_mm: float) ->
     field = np.tensordot(nodes, weights[2], axes=(2, 1))
     field = np.matmul(weights[1], field)
     flat = weights[0] @ field.reshape(field.shape[0], -1)
-    return (flat * np.float32(2.2)).reshape(canvas.shape)
+    flat *= np.float32(2.2)
+    return flat.reshape(canvas.shape)
+
+
+def streaks(
+    canvas: Canvas,
+    rng: np.random.Generator,
+    pose: Pose,
+    spot: Point,
+    *,
+    strength: float,
+    half_mm: float = 6.0,
+) -> None:
+    """Faint dark and bright fans from something dense at the anatomical point `spot`, slices `half_mm` about it.
+
+    `strength` (HU times mm) fades with the distance. Air stays air.
+    """
+    middle = pose.rotation @ np.multiply(spot, pose.size) + np.asarray(pose.position)
+    z, y, x = (axis - np.float32(at) for axis, at in zip(canvas.table, middle[::-1], strict=True))
+    radius = np.hypot(y[:, None], x[None, :]) + np.float32(4)
+    angle = np.arctan2(y[:, None], x[None, :])
+    waves = zip(rng.integers(3, 19, 4).tolist(), rng.uniform(0, 2 * np.pi, 4).tolist(), strict=True)
+    fan = sum(np.cos(count * angle + phase) for count, phase in waves)
+    fan = fan * np.float32(strength) / radius * np.exp(-radius / np.float32(70))
+    for index in np.flatnonzero(np.abs(z) < half_mm):
+        weight = np.float32(1 - abs(float(z[index])) / half_mm)
+        canvas.hu[index] += weight * fan * (canvas.hu[index] > -700)
 
 
 def rotation(angles_deg: Point) -> Array:

@@ -15,11 +15,14 @@ from globalmask.intake.phantom_canvas import (
     Canvas,
     Point,
     Pose,
+    Region,
     ellipsoid,
     paint,
     rotation,
+    smooth_union,
+    streaks,
 )
-from globalmask.intake.phantom_chest import draw_chest
+from globalmask.intake.phantom_chest import draw_chest, draw_lung_vessels
 
 LV, RV, LA, RA, MYO, AORTA, PULMONARY = 500, 600, 420, 550, 205, 820, 850
 APEX_WARD = np.array([0.68, -0.52, -0.52]) / np.linalg.norm([0.68, -0.52, -0.52])
@@ -61,19 +64,23 @@ def draw_heart(rng: np.random.Generator) -> Canvas:
     """Draw one synthetic chest with its labelled heart; every choice comes from `rng`."""
     in_plane = rng.uniform(1.5, 1.75)
     spacing = (rng.uniform(1.8, 2.6), in_plane, in_plane)
-    depth, height, width = (round(mm / step) for mm, step in zip((226, 336, 336), spacing, strict=True))
+    shape = tuple(int(round(mm / step)) for mm, step in zip((226, 336, 336), spacing, strict=True))
     turn = rng.normal(0, 2.0, 3)
     position = (10 + rng.normal(0, 6), -22 + rng.normal(0, 6), -10 + rng.normal(0, 2.5))
     size = rng.normal(1.0, 0.035) * rng.normal(1.0, 0.02, 3)
     pose = Pose(rotation(turn), position, np.clip(size, 0.92, 1.07), 3.2, 55.0)
-    canvas = Canvas((depth, height, width), spacing, pose=pose, rng=rng)
+    canvas = Canvas(shape, spacing, pose=pose, rng=rng)
     heart = _sample(rng)
-    draw_chest(canvas, rng, heart_turn=heart.turn, blood_hu=heart.right_hu)
-    _pericardium(canvas, heart)
+    outline = _outline(canvas.everything(), heart)
+    draw_chest(canvas, rng, pose, heart=outline)
+    _lung_trees(canvas, rng, heart)
+    _pericardium(canvas, outline)
     _right_heart(canvas, heart)
     _left_heart(canvas, heart)
     _great_vessels(canvas, heart)
     _coronaries(canvas, heart)
+    for height in rng.uniform(30, 105, 3):
+        streaks(canvas, rng, pose, (-40, -6, height), strength=float(heart.right_hu) * 1.6)
     return canvas
 
 
@@ -84,7 +91,7 @@ def _sample(rng: np.random.Generator) -> Heart:
         lv_radius=rng.uniform(21.5, 27),
         wall=rng.uniform(8.5, 12),
         rv_size=rng.uniform(0.9, 1.08),
-        la_size=rng.uniform(0.9, 1.15),
+        la_size=rng.uniform(0.86, 1.06),
         ra_size=rng.uniform(0.88, 1.1),
         aorta_radius=rng.uniform(13, 16.5),
         pulmonary_radius=rng.uniform(11.5, 14),
@@ -95,14 +102,41 @@ def _sample(rng: np.random.Generator) -> Heart:
     )
 
 
-def _pericardium(canvas: Canvas, heart: Heart) -> None:
+def _outline(at: Region, heart: Heart) -> Array:
+    """Distance (mm) to the surface of all four chambers together."""
+    axes, (base, right, left) = heart.axes, heart.at((8, 8, 2), (-42, 6, -2), (-2, 29, 18))
+    wide = heart.lv_radius + heart.wall
+    ventricle = ellipsoid(at, base + 10 * axes[0], (heart.lv_length + heart.wall, wide, wide), axes=axes)
+    rv = np.multiply((50, 29, 36), heart.rv_size) + 3
+    front = ellipsoid(at, base + 27 * axes[0] + 30 * axes[1], rv, axes=axes)
+    whole = smooth_union(ventricle, front, 16)
+    whole = smooth_union(whole, ellipsoid(at, right, np.multiply((28, 30, 35), heart.ra_size)), 14)
+    return smooth_union(whole, ellipsoid(at, left, np.multiply((33, 23, 27), heart.la_size)), 14)
+
+
+def _pericardium(canvas: Canvas, outline: Array) -> None:
     """Epicardial fat under a thin sac."""
-    (centre,) = heart.at((8, -8, -6))
-    axes = heart.axes
-    at = canvas.region(centre - 82, centre + 82)
-    sac = ellipsoid(at, centre, (76, 54, 56), axes=axes)
-    paint(at, sac, 30.0)
-    paint(at, sac + 1.6, FAT_HU)
+    at = canvas.everything()
+    paint(at, outline - np.float32(6.5), 35.0)
+    paint(at, outline - np.float32(5.2), FAT_HU)
+
+
+def _lung_trees(canvas: Canvas, rng: np.random.Generator, heart: Heart) -> None:
+    """Arteries and veins of both lungs, each from the end of its branch at the hilum."""
+    ends: tuple[tuple[Point, Point, float], ...] = (
+        ((52, 24, 56), (78, 20, 92), 5.0), ((50, 30, 50), (70, 62, -20), 6.0), ((52, 22, 50), (90, -10, 30), 4.0),
+        ((-44, 12, 50), (-80, 0, 90), 5.0), ((-46, 20, 44), (-70, 56, -20), 6.0), ((-50, 10, 40), (-96, -20, 20), 4.4),
+        ((54, 18, 58), (70, 40, 110), 4.0), ((54, 24, 52), (110, 30, 40), 4.0), ((56, 34, 40), (80, 10, -30), 4.2),
+        ((-48, 12, 52), (-66, 40, 110), 4.0), ((-50, 14, 46), (-120, 40, 40), 4.0),
+        ((-52, 22, 36), (-80, -6, -30), 4.2),
+        ((60, 44, 40), (86, 40, 66), 3.6), ((58, 54, -8), (92, 66, -30), 3.8),
+        ((-62, 32, 36), (-92, 26, 60), 3.6), ((-62, 52, -10), (-96, 66, -30), 3.8),
+    )  # fmt: skip
+    roots: list[tuple[Point, Point, float]] = []
+    for start, towards, radius in ends:
+        begin, aim = heart.at(start, towards)
+        roots.append((begin, aim, radius))
+    draw_lung_vessels(canvas, rng, roots)
 
 
 def _right_heart(canvas: Canvas, heart: Heart) -> None:
@@ -166,8 +200,8 @@ def _great_vessels(canvas: Canvas, heart: Heart) -> None:
     right = heart.at((14, -14, 56), (-10, 9, 55), (-46, 12, 50))
     for path, sizes in ((trunk, (1.1, 1.1, 1.0)), (left, (0.95, 0.8, 0.65)), (right, (0.95, 0.78, 0.65))):
         canvas.tube(path, [narrow * size for size in sizes], heart.lung_artery_hu, label=PULMONARY)
-    rise = heart.at((1, -8, 14), (-8, -17, 36), (-15, -20, 60), (-13, -13, 74), (-4, 0, 82))
-    arch: list[Point] = [rise[-1], *heart.at((7, 18, 82)), (14, 34, 74), (18, 46, 58)]
+    rise = heart.at((1, -8, 14), (-8, -17, 36), (-15, -20, 60), (-13, -13, 73), (-4, 0, 80))
+    arch: list[Point] = [rise[-1], *heart.at((7, 18, 80)), (14, 34, 74), (18, 46, 58)]
     down: list[Point] = [arch[-1], (17, 51, 20), (15, 53, -20), (12, 54, -70), (8, 55, -140)]
     canvas.tube(arch, [wide * 0.92, wide * 0.9, wide * 0.86, wide * 0.82], heart.left_hu - 10)
     canvas.tube(down, wide * 0.8, heart.left_hu - 15)
