@@ -73,7 +73,7 @@ def quality(folder, label_path, values) -> dict:
         case=CASE,
         role="test",
     )
-    return json.loads(out.read_text())
+    return json.loads(out.read_text(encoding="utf-8"))
 
 
 def test_prepared_scan_keeps_hu_and_place(folder, ct_path):
@@ -165,7 +165,7 @@ def test_the_case_passes_the_check_with_its_aorta_ignored(ct_path, label_path, t
         out_png=tmp_path / "check.png",
         ignored_values=(2,),
     )
-    facts = json.loads((tmp_path / "check.json").read_text())
+    facts = json.loads((tmp_path / "check.json").read_text(encoding="utf-8"))
     assert facts["faults"] == []
     assert (tmp_path / "check.png").stat().st_size > 10_000
 
@@ -180,5 +180,5 @@ def test_the_check_names_a_value_that_no_structure_has(ct_path, label_path, tmp_
         out_json=tmp_path / "check.json",
         out_png=tmp_path / "check.png",
     )
-    faults = json.loads((tmp_path / "check.json").read_text())["faults"]
+    faults = json.loads((tmp_path / "check.json").read_text(encoding="utf-8"))["faults"]
     assert ["2" in str(fault["found"]) for fault in faults] == [True]

@@ -69,7 +69,7 @@ def brain_stem_centre(path, transform=None):
 
 def test_brain_stems_lie_on_each_other(case, real_data):
     raw, out = case
-    assert json.loads((out / "registration.json").read_text())["status"] == "ok"
+    assert json.loads((out / "registration.json").read_text(encoding="utf-8"))["status"] == "ok"
     transform = sitk.ReadTransform(str(out / "to_template.mat"))
     here = brain_stem_centre(raw / "labels.nii.gz", transform)
     there = brain_stem_centre(real_data / "openkbp" / "pt_222" / "labels.nii.gz")
@@ -93,7 +93,7 @@ def test_box_and_mask_hold_the_brain_stem(case):
 def test_mask_is_a_solid_head(case):
     _, out = case
     ct, mask = array_of(read_image(out / "ct.nii.gz")), array_of(read_image(out / "mask.nii.gz")) > 0
-    record = json.loads((out / "mask.json").read_text())
+    record = json.loads((out / "mask.json").read_text(encoding="utf-8"))
     assert record["status"] == "ok"
     assert 2500 < record["volume_ml"] < 5500
     assert mask[ct > -200].mean() > 0.97
@@ -104,7 +104,7 @@ def test_mask_is_a_solid_head(case):
 def test_chest_is_no_head(real_data, template, tmp_path):
     chest = real_data / "totalsegmentator_tests" / "aorta_report" / "ct_cropped.nii.gz"
     register(chest, template, tmp_path, registration=SETTINGS, case="chest")
-    assert json.loads((tmp_path / "registration.json").read_text())["status"] == "failed"
+    assert json.loads((tmp_path / "registration.json").read_text(encoding="utf-8"))["status"] == "failed"
     with pytest.raises(UserError, match="registration to the template failed"):
         prepare_ct(
             chest,

@@ -18,7 +18,7 @@ HEAVY = ("torch", "ants", "SimpleITK", "pandas", "numpy", "scipy", "matplotlib")
 
 
 def imported_rooms(path):
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         names = []
         if isinstance(node, ast.ImportFrom) and node.module:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
@@ -68,21 +68,21 @@ def test_every_shell_command_is_one_of_the_command_line(repository):
     known = {command.name or command.callback.__name__.replace("_", "-") for command in app.registered_commands}
     called = set()
     for path in (repository / "workflow" / "rules").glob("*.smk"):
-        called |= set(re.findall(r'"globalmask ([a-z-]+)', path.read_text()))
+        called |= set(re.findall(r'"globalmask ([a-z-]+)', path.read_text(encoding="utf-8")))
     assert called
     assert called <= known
 
 
 def test_no_rule_runs_python_inside_snakemake(repository):
     for path in (repository / "workflow" / "rules").glob("*.smk"):
-        assert not re.search(r"^\s+(run|script):", path.read_text(), re.MULTILINE)
+        assert not re.search(r"^\s+(run|script):", path.read_text(encoding="utf-8"), re.MULTILINE)
 
 
 def test_environments_name_the_lock(repository):
-    assert "-r ../requirements.lock" in (repository / "envs" / "globalmask.yaml").read_text()
-    lock = (repository / "requirements.lock").read_text().splitlines()
+    assert "-r ../requirements.lock" in (repository / "envs" / "globalmask.yaml").read_text(encoding="utf-8")
+    lock = (repository / "requirements.lock").read_text(encoding="utf-8").splitlines()
     pinned = {re.split(r"==", line)[0].lower().replace("_", "-") for line in lock if line}
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+", line) for line in lock if line)
-    project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     declared = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
     assert {re.match(r"[A-Za-z0-9-]+", line)[0].lower() for line in declared} <= pinned

@@ -34,11 +34,11 @@ def changed(path, value):
 
 @pytest.mark.parametrize("name", ["config.yaml", *(f"workflow/config/{n}.yaml" for n in ("demo", "tiny", "openkbp"))])
 def test_shipped_configs_are_valid(repository, name):
-    config.load(yaml.safe_load((repository / name).read_text()))
+    config.load(yaml.safe_load((repository / name).read_text(encoding="utf-8")))
 
 
 def test_the_paper_s_matrix_is_the_default(repository):
-    paper = config.load(yaml.safe_load((repository / "config.yaml").read_text()))
+    paper = config.load(yaml.safe_load((repository / "config.yaml").read_text(encoding="utf-8")))
     assert paper.arms["brain"].sizes == (1, 2, 4, 8, 16, 26)
     assert paper.arms["heart"].sizes == (1, 2, 4, 8, 12)
     settings = paper.variants["paper"].settings

@@ -26,7 +26,7 @@ def test_the_tables_of_the_openkbp_page_follow_from_its_scores(build):
 def test_a_changed_score_changes_the_page(build, tmp_path, monkeypatch):
     for name in ("plan.json", "scores.csv"):
         (tmp_path / name).write_bytes((build.DATA / name).read_bytes())
-    lines = (tmp_path / "scores.csv").read_text().splitlines()
+    lines = (tmp_path / "scores.csv").read_text(encoding="utf-8").splitlines()
     first = lines[1].split(",")
     first[14] = "0.000000" if first[14] != "0.000000" else "1.000000"
     (tmp_path / "scores.csv").write_text("\n".join([lines[0], ",".join(first), *lines[2:]]) + "\n")

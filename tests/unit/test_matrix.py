@@ -10,7 +10,7 @@ from globalmask import config, matrix
 
 
 def paper(repository):
-    return config.load(yaml.safe_load((repository / "config.yaml").read_text()))
+    return config.load(yaml.safe_load((repository / "config.yaml").read_text(encoding="utf-8")))
 
 
 def test_the_paper_has_33_trainings(repository):
@@ -29,7 +29,7 @@ def test_the_paper_has_6_mask_trainings():
 
 
 def test_cells_share_mask_sets_by_what_the_mask_depends_on(repository):
-    values = yaml.safe_load((repository / "config.yaml").read_text())
+    values = yaml.safe_load((repository / "config.yaml").read_text(encoding="utf-8"))
     values["arms"]["heart"]["folds"] = 4
     values["variants"]["strict"] = {"preset": "paper", "mask": {"heart": {"recipe": "learned", "labels": "budget"}}}
     loaded = config.load(values)

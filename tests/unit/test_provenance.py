@@ -43,14 +43,14 @@ def test_digest_sees_code_through_imports_and_no_prose(package, old, new, same):
     folder, digest = package
     before = digest()
     helper = folder / "room" / "helper.py"
-    helper.write_text(helper.read_text().replace(old, new))
+    helper.write_text(helper.read_text(encoding="utf-8").replace(old, new))
     assert (digest() == before) is same
 
 
 def test_digest_ignores_what_arrives_as_settings(package):
     folder, digest = package
     stage = folder / "room" / "stage.py"
-    stage.write_text("from globalmask import config\n" + stage.read_text())
+    stage.write_text("from globalmask import config\n" + stage.read_text(encoding="utf-8"))
     before = digest()
     (folder / "config.py").write_text("A = 2\n")
     assert digest() == before
@@ -62,7 +62,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     with pytest.raises(RuntimeError), provenance.atomic(path) as temporary:
         temporary.write_text("half")
         raise RuntimeError
-    assert path.read_text() == "old"
+    assert path.read_text(encoding="utf-8") == "old"
     assert [found.name for found in path.parent.iterdir()] == ["scores.csv"]
 
 
@@ -76,7 +76,7 @@ def test_json_refuses_nan(tmp_path):
     with pytest.raises(ValueError):
         provenance.write_json(tmp_path / "a.json", {"x": float("nan")})
     provenance.write_json(tmp_path / "a.json", {"x": 1})
-    assert json.loads((tmp_path / "a.json").read_text()) == {"x": 1}
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"x": 1}
 
 
 def test_seeds_depend_on_every_word_and_on_nothing_else():

@@ -23,7 +23,7 @@ def scores_of(checkout):
 
 
 def edited(path, old, new):
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     assert old in text
     path.write_text(text.replace(old, new, 1))
     return text
@@ -42,7 +42,7 @@ def test_tables_figures_and_report_are_there_and_say_synthetic(tiny_run):
     numbered = {path.name.split("_")[0] for path in (folder / "tables").iterdir()}
     assert numbered >= {f"table{number}" for number in range(1, 7)}
     assert {path.stem for path in (folder / "figures").glob("*.png")} >= {f"fig{number}" for number in range(3, 9)}
-    assert "ynthetic" in (folder / "report.html").read_text()
+    assert "ynthetic" in (folder / "report.html").read_text(encoding="utf-8")
 
 
 def test_nothing_reruns_by_itself(tiny_run):
@@ -83,7 +83,7 @@ CHANGES = {
 def test_an_edit_reruns_the_stages_that_use_it(tiny_run, file):
     rerun, kept = CHANGES[file]
     path = tiny_run.folder / "workflow" / "globalmask" / file
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     path.write_text(text + "\n\nEXTRA = 1\n")
     try:
         jobs = set(tiny_run.planned(*CONFIG))

@@ -249,7 +249,7 @@ def test_gather_keeps_order_and_bytes(tmp_path):
     for name in ("b", "a"):
         (tmp_path / name).write_text(f"{header}\n{name}{blank}\n")
     gather(score_paths=[tmp_path / "b", tmp_path / "a"], out_path=tmp_path / "all.csv")
-    assert (tmp_path / "all.csv").read_text() == f"{header}\nb{blank}\na{blank}\n"
+    assert (tmp_path / "all.csv").read_text(encoding="utf-8") == f"{header}\nb{blank}\na{blank}\n"
 
 
 def test_gather_refuses_other_columns(tmp_path):

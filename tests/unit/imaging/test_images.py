@@ -70,7 +70,7 @@ def test_failed_write_keeps_the_old_file(scan, tmp_path):
     path.write_text("old")
     with pytest.raises(RuntimeError):
         write_image(scan, path)
-    assert path.read_text() == "old"
+    assert path.read_text(encoding="utf-8") == "old"
     assert len(list(tmp_path.iterdir())) == 1
 
 

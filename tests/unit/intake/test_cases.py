@@ -214,7 +214,9 @@ def test_the_block_for_missing_data_shows_what_to_lay_out(tmp_path: Path) -> Non
 @pytest.mark.parametrize("name", ["openkbp", "example_brain", "example_heart"])
 def test_the_tables_that_ship_are_in_order(repository: Path, tmp_path: Path, name: str) -> None:
     table = repository / "workflow" / "config" / "cases" / f"{name}.tsv"
-    rows = [line.split("\t") for line in table.read_text().splitlines() if line and not line.startswith("#")]
+    rows = [
+        line.split("\t") for line in table.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")
+    ]
     for row in rows[1:]:
         for path in row[1:4] if "mask" in rows[0] else row[1:3]:
             (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)

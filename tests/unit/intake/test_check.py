@@ -65,7 +65,7 @@ class Place:
         given = {"ct": self.ct, "mask": self.mask, "values": VALUES, "needs_ct": True} | options
         check_case(case=case, label=self.label, out_json=facts, out_png=picture, **given)
         assert picture.read_bytes().startswith(b"\x89PNG")
-        return json.loads(facts.read_text())
+        return json.loads(facts.read_text(encoding="utf-8"))
 
 
 @pytest.fixture
@@ -465,7 +465,7 @@ def test_a_good_cohort_writes_its_table(place: Place) -> None:
 
     check_cohort(jsons=jsons, arm="brain", counts=(1, 1, 1), out_tsv=place.folder / "check.tsv")
 
-    lines = (place.folder / "check.tsv").read_text().splitlines()
+    lines = (place.folder / "check.tsv").read_text(encoding="utf-8").splitlines()
     assert lines[0].split("\t")[:4] == ["case", "verdict", "faults", "warnings"]
     assert lines[1] == "head_1\tok\t\t\t16 20 24\t3 2 2\tLPS\t-1000 to 44\t0.216\t0.216\t0.216"
     assert [line.split("\t")[0] for line in lines[1:]] == ["head_1", "head_2", "head_3"]
@@ -495,7 +495,7 @@ def test_all_faults_of_all_cases_are_told_at_once(place: Place) -> None:
     ):
         assert part in block
     assert not (place.folder / "check.tsv").exists()
-    rows = (place.folder / "check.failed.tsv").read_text().splitlines()
+    rows = (place.folder / "check.failed.tsv").read_text(encoding="utf-8").splitlines()
     assert [row.split("\t")[1] for row in rows[1:]] == ["ok", "fault", "fault"]
 
 
@@ -526,7 +526,7 @@ def test_a_structure_of_unusual_size_is_a_warning(place: Place) -> None:
         jsons=[*jsons, place.folder / "e.json"], arm="brain", counts=(3, 1, 1), out_tsv=place.folder / "check.tsv"
     )
 
-    rows = [line.split("\t") for line in (place.folder / "check.tsv").read_text().splitlines()]
+    rows = [line.split("\t") for line in (place.folder / "check.tsv").read_text(encoding="utf-8").splitlines()]
     assert rows[5][1] == "warning"
     assert rows[5][3] == "The structure 'brain_stem' has 3.46 ml; the arm's median is 0.216 ml."
 

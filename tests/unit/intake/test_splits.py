@@ -395,7 +395,7 @@ def test_a_written_split_reads_back(tmp_path: Path) -> None:
 
     write_split(found, path)
 
-    lines = path.read_text().splitlines()
+    lines = path.read_text(encoding="utf-8").splitlines()
     assert lines[0] == "case\trole\tfold\torder"
     assert lines[1] == f"{found.train_order[0]}\ttrain\t2\t1"
     assert len(lines) == 21

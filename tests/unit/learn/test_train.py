@@ -74,7 +74,7 @@ def test_outputs_and_header(folders):
     assert header["scenario"] == "ct_mask" and header["structures"] == ["outer", "inner"]
     assert header["clip_hu"] == [-200.0, 200.0] and header["size_voxels"] == 32
     assert header["grid"] == {"spacing_mm": 1.5} and header["settings"]["max_steps"] == 2
-    record = json.loads((folders / "out" / "run.json").read_text())
+    record = json.loads((folders / "out" / "run.json").read_text(encoding="utf-8"))
     assert (record["variant"], record["n"], record["scenario"]) == ("modern", 2, "ct_mask")
 
 

@@ -166,16 +166,16 @@ def test_training_uses_fixed_steps_no_validation_and_last_weights(arm):
     assert (state.step, state.stop_reason, state.best_val_dice) == (30, "max_steps", None)
     assert (network.arguments["in_channels"], network.arguments["out_channels"]) == (1, 2)
     assert (header["purpose"], header["clip_hu"], header["size_voxels"]) == ("mask", [-200, 200], 32)
-    run = json.loads((folder / "networks/all/run.json").read_text())
+    run = json.loads((folder / "networks/all/run.json").read_text(encoding="utf-8"))
     assert run["cases"] == {"train": ["a", "b"], "validation": []}
-    assert (folder / "networks/all/history.csv").read_text().count("\n") == 4
+    assert (folder / "networks/all/history.csv").read_text(encoding="utf-8").count("\n") == 4
 
 
 def test_masks_find_the_ball_and_their_box(arm, tmp_path):
     """The ball of case a lies at (12, -8, 4) mm: x voxel (12 + 64.5) / 3 = 25.5, box from 25.5 - 15.5 = 10."""
     folder, _ = arm
     make_masks(folder, tmp_path, {"all": folder / "networks/all/model.safetensors"})
-    record = json.loads((tmp_path / "a.json").read_text())
+    record = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
     assert (record["status"], record["part"], record["recipe"]) == ("ok", "all", "learned")
     assert record["volume_ml"] == pytest.approx(4 / 3 * np.pi * 2.4**3, rel=0.2)
     assert np.abs(np.array(record["offset_zyx"]) - (7.3, 3.3, 10)).max() <= 1.5
@@ -221,7 +221,7 @@ def test_each_case_gets_the_network_of_its_part(arm, tmp_path):
         device="cpu",
         threads=1,
     )
-    empty, found = (json.loads((tmp_path / f"{case}.json").read_text()) for case in "ab")
+    empty, found = (json.loads((tmp_path / f"{case}.json").read_text(encoding="utf-8")) for case in "ab")
     assert (empty["part"], empty["status"], empty["offset_zyx"]) == ("k0", "empty", [6, 6, 6])
     assert (found["part"], found["status"]) == ("all", "ok")
 

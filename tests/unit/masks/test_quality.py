@@ -85,7 +85,7 @@ def measure(tmp_path, recipe="learned", **options) -> dict:
         **options,
     )
     assert before == ((tmp_path / "m.nii.gz").read_bytes(), (tmp_path / "m.json").read_bytes())
-    return json.loads((tmp_path / "m.quality.json").read_text())
+    return json.loads((tmp_path / "m.quality.json").read_text(encoding="utf-8"))
 
 
 def test_measure_mask(tmp_path):
@@ -142,6 +142,6 @@ def test_gap_is_flagged_either_way(test, gap, flagged):
 def test_no_gap_without_dice(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps({"role": None, "dice": None, "status": "ok"}))
     summarise_quality(quality_paths=[tmp_path / "a.json"], out_json=tmp_path / "all.json")
-    found = json.loads((tmp_path / "all.json").read_text())
+    found = json.loads((tmp_path / "all.json").read_text(encoding="utf-8"))
     nothing = {"cases": 1, "empty": 0, "mean_dice": None, "least_dice": None}
     assert found == {"roles": {"none": nothing}, "gap": None, "flagged": False}

@@ -85,7 +85,7 @@ def write(tmp_path, mask, **options) -> dict:
         size_voxels=4,
         **options,
     )
-    return json.loads((tmp_path / "c.json").read_text())
+    return json.loads((tmp_path / "c.json").read_text(encoding="utf-8"))
 
 
 def test_record_of_a_mask(tmp_path):

@@ -40,7 +40,9 @@ def run_file(tmp_path, prepared, mask, **options) -> tuple[np.ndarray, dict]:
         case="c",
         **{"registered": False} | options,
     )
-    return array_of(read_image(tmp_path / "out.nii.gz")), json.loads((tmp_path / "out.json").read_text())
+    return array_of(read_image(tmp_path / "out.nii.gz")), json.loads(
+        (tmp_path / "out.json").read_text(encoding="utf-8")
+    )
 
 
 def flipped_mask(value: int = 255) -> sitk.Image:
@@ -95,5 +97,5 @@ def test_union_of_all_structures(tmp_path):
         case="c",
     )
     assert (array_of(read_image(tmp_path / "out.nii.gz")) == (label > 0)).all()
-    record = json.loads((tmp_path / "out.json").read_text())
+    record = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
     assert (record["recipe"], record["offset_zyx"]) == ("union", [0, 1, 3])

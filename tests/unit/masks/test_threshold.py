@@ -57,7 +57,10 @@ def test_stage_writes_mask_and_record(tilted, tmp_path):
     sitk.WriteTransform(to_scan, str(tmp_path / "to_template.mat"))
     names = ("raw.nii.gz", "to_template.mat", "ct.nii.gz", "mask.nii.gz", "mask.json")
     make_threshold_mask(*(tmp_path / name for name in names), case="head_01")
-    mask, record = read_image(tmp_path / "mask.nii.gz"), json.loads((tmp_path / "mask.json").read_text())
+    mask, record = (
+        read_image(tmp_path / "mask.nii.gz"),
+        json.loads((tmp_path / "mask.json").read_text(encoding="utf-8")),
+    )
     assert mask.GetPixelID() == sitk.sitkUInt8
     assert set(np.unique(array_of(mask))) == {0, 1}
     assert record["case"] == "head_01"
@@ -69,10 +72,10 @@ def test_stage_writes_mask_and_record(tilted, tmp_path):
 
 
 def test_empty_scan_gives_an_empty_mask_with_its_status(tmp_path):
-    air = box_image((0, 0, 0), spacing_mm=4.0, size_voxels=16)
+    air = box_image((0, 0, 0), spacing_mm=4.0, size_voxels=32)
     write_image(sitk.Cast(air, sitk.sitkInt16) - 1000, tmp_path / "raw.nii.gz")
     names = ("mask.nii.gz", "mask.json")
     raw = tmp_path / "raw.nii.gz"
     make_threshold_mask(raw, None, raw, *(tmp_path / name for name in names), case="air")
-    assert json.loads((tmp_path / "mask.json").read_text())["status"] == "empty"
+    assert json.loads((tmp_path / "mask.json").read_text(encoding="utf-8"))["status"] == "empty"
     assert not array_of(read_image(tmp_path / "mask.nii.gz")).any()

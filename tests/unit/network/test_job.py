@@ -54,7 +54,7 @@ def test_history(left_alone):
 
 
 def test_run_record(left_alone):
-    run = json.loads((left_alone / "out" / "run.json").read_text())
+    run = json.loads((left_alone / "out" / "run.json").read_text(encoding="utf-8"))
     header = read_header(left_alone / "out" / "model.safetensors")
     assert run["cases"] == {"train": ["case_0", "case_1", "case_2"], "validation": ["case_10"]}
     assert (run["arm"], run["n"], run["steps"], run["attempts"]) == ("brain", 3, 30, 1)
@@ -92,7 +92,7 @@ def test_killed_training_resumes_to_the_same_weights(left_alone, tmp_path):
     assert second.returncode == 0, told
     assert "resumed at step" in told
     assert weights_sha(tmp_path) == weights_sha(left_alone)
-    assert json.loads((tmp_path / "out" / "run.json").read_text())["attempts"] == 2
+    assert json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))["attempts"] == 2
     columns = [name for name in HISTORY if not name.endswith("seconds")]
     first, again = (rows(folder / "out" / "history.csv") for folder in (left_alone, tmp_path))
     assert [[row[name] for name in columns] for row in first] == [[row[name] for name in columns] for row in again]

@@ -28,7 +28,7 @@ def age(path, seconds):
 def test_record_and_release(tmp_path):
     lock = Lock(tmp_path / "lock.json")
     lock.acquire()
-    record = json.loads(lock.path.read_text())
+    record = json.loads(lock.path.read_text(encoding="utf-8"))
     assert record["pid"] == os.getpid() and record["host"]
     lock.check()
     lock.release()

@@ -29,7 +29,7 @@ def ramp(direction, spacing, size=(20, 18, 16), slope=(2.0, -3.0, 5.0)):
 def test_whole_scan_keeps_hu_at_physical_points(tmp_path, seed):
     scan = ramp(random_direction(np.random.default_rng(seed)), (1.0, 1.2, 2.5))
     write_image(scan, tmp_path / "raw.nii.gz")
-    prepare_ct(tmp_path / "raw.nii.gz", tmp_path / "ct.nii.gz", grid=Grid(spacing_mm=1.5, size_voxels=16))
+    prepare_ct(tmp_path / "raw.nii.gz", tmp_path / "ct.nii.gz", grid=Grid(spacing_mm=1.5, size_voxels=32))
     ct = read_image(tmp_path / "ct.nii.gz")
     assert ct.GetPixelID() == sitk.sitkInt16
     assert ct.GetSpacing() == pytest.approx((1.5,) * 3)
@@ -85,7 +85,7 @@ def test_failed_registration_is_never_used(tmp_path):
         prepare_ct(
             tmp_path / "raw.nii.gz",
             tmp_path / "ct.nii.gz",
-            grid=Grid(spacing_mm=3.0, size_voxels=16),
+            grid=Grid(spacing_mm=3.0, size_voxels=32),
             template_box=tmp_path / "box.json",
             transform_path=tmp_path / "to_template.mat",
         )
@@ -99,7 +99,7 @@ def test_coarse_grid_averages_noise_away(tmp_path):
     write_image(sitk.GetImageFromArray(noise), tmp_path / "raw.nii.gz")
     spread = {}
     for spacing_mm in (1.5, 4.0):
-        prepare_ct(tmp_path / "raw.nii.gz", tmp_path / "ct.nii.gz", grid=Grid(spacing_mm=spacing_mm, size_voxels=16))
+        prepare_ct(tmp_path / "raw.nii.gz", tmp_path / "ct.nii.gz", grid=Grid(spacing_mm=spacing_mm, size_voxels=32))
         spread[spacing_mm] = array_of(read_image(tmp_path / "ct.nii.gz"))[2:-2, 2:-2, 2:-2].std()
     assert 25 < spread[1.5] < 70  # linear interpolation alone
     assert spread[4.0] < 12

@@ -68,7 +68,7 @@ def test_template_is_upright_and_boxed_about_its_head(template):
     assert ct.GetSpacing() == (2.0, 2.0, 2.0)
     truth = resample(read_image(template / "truth.nii.gz"), ct, interpolation="nearest", outside=0)
     assert dice(array_of(mask) > 0, array_of(truth) > 0) > 0.98
-    box = json.loads((template / "box.json").read_text())
+    box = json.loads((template / "box.json").read_text(encoding="utf-8"))
     assert box["spacing_mm"] == 4.0
     assert box["size_voxels"] == 48
     # Superior is +z, posterior +y, left +x of the mask's centre of mass.
@@ -100,7 +100,7 @@ def test_tilted_head_lands_on_the_template(registered, tilted):
 
 
 def test_record_and_picture(registered, template, tilted):
-    record = json.loads((registered / "registration.json").read_text())
+    record = json.loads((registered / "registration.json").read_text(encoding="utf-8"))
     assert record["case"] == "head_02"
     assert record["status"] == "ok"
     assert record["overlap"] > 0.95
@@ -111,7 +111,7 @@ def test_record_and_picture(registered, template, tilted):
     matrix = np.array(tilted[1].GetMatrix()).reshape(3, 3)
     angle = np.degrees(np.arccos((np.trace(matrix) - 1) / 2))
     assert record["rotation_deg"] == pytest.approx(angle, abs=1.0)
-    centre = json.loads((template / "box.json").read_text())["centre_lps_mm"]
+    centre = json.loads((template / "box.json").read_text(encoding="utf-8"))["centre_lps_mm"]
     moved = np.array(tilted[1].TransformPoint(centre)) - centre
     assert record["translation_mm"] == pytest.approx(moved, abs=1.5)
     assert {"tilt_deg", "similarity"} <= set(record["starts"][0])
@@ -142,7 +142,7 @@ def test_affine_takes_out_size(template, tmp_path):
     register(tmp_path / "raw.nii.gz", template, tmp_path, registration=settings, case="large")
     matrix = np.array(sitk.AffineTransform(sitk.ReadTransform(str(tmp_path / "to_template.mat"))).GetMatrix())
     assert np.linalg.det(matrix.reshape(3, 3)) == pytest.approx(1.06**3, rel=0.04)
-    assert json.loads((tmp_path / "registration.json").read_text())["transform"] == "affine"
+    assert json.loads((tmp_path / "registration.json").read_text(encoding="utf-8"))["transform"] == "affine"
 
 
 def test_what_is_no_head_fails_and_is_told(template, tmp_path):
@@ -153,7 +153,7 @@ def test_what_is_no_head_fails_and_is_told(template, tmp_path):
     image.SetSpacing((2.0, 2.0, 2.0))
     write_image(image, tmp_path / "raw.nii.gz")
     register(tmp_path / "raw.nii.gz", template, tmp_path, registration=SETTINGS, case="water")
-    record = json.loads((tmp_path / "registration.json").read_text())
+    record = json.loads((tmp_path / "registration.json").read_text(encoding="utf-8"))
     assert record["status"] == "failed"
     assert (tmp_path / "registration.png").exists()
 
@@ -161,7 +161,7 @@ def test_what_is_no_head_fails_and_is_told(template, tmp_path):
 def test_overlap_under_the_threshold_fails(template, tilted, tmp_path):
     settings = SETTINGS.model_copy(update={"least_overlap": 0.999})
     register(tilted[0], template, tmp_path, registration=settings, case="head_02")
-    assert json.loads((tmp_path / "registration.json").read_text())["status"] == "failed"
+    assert json.loads((tmp_path / "registration.json").read_text(encoding="utf-8"))["status"] == "failed"
 
 
 def test_movement_by_hand():

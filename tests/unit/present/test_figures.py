@@ -104,7 +104,7 @@ def test_maps_are_matched_one_to_one_and_the_best_are_kept() -> None:
 
 def test_figures_are_drawn_with_captions_that_state_the_rules(fake_run: Run) -> None:
     run_dir, plan = fake_run
-    captions = json.loads((run_dir / "figures" / "captions.json").read_text())
+    captions = json.loads((run_dir / "figures" / "captions.json").read_text(encoding="utf-8"))
     assert sorted(captions) == ["fig3", "fig4", "fig5", "fig6", "fig7", "fig8"]
     assert all("SYNTHETIC" in caption for caption in captions.values())
     assert "the median and the worst test case by mean Dice" in captions["fig3"]
@@ -121,7 +121,7 @@ def test_figures_are_drawn_with_captions_that_state_the_rules(fake_run: Run) -> 
 def test_real_data_are_not_called_synthetic(make_run: Callable[..., Run]) -> None:
     run_dir, plan = make_run(arms=("brain",), sizes=(1,), synthetic=False, images=False)
     make_figures(run_dir=run_dir, plan=plan, out_dir=run_dir / "figures")
-    captions = (run_dir / "figures" / "captions.json").read_text()
+    captions = (run_dir / "figures" / "captions.json").read_text(encoding="utf-8")
     assert not re.search("synthetic", captions, re.IGNORECASE)
     assert "No feature maps" in captions  # nothing but scores is there, and every figure is still made
     assert all((run_dir / "figures" / name).is_file() for name in figure_files(plan))
