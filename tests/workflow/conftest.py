@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 TINY = "workflow/config/tiny.yaml"
+STAGES = ("check", "splits", "prepared", "masks", "models", "predictions", "scores", "tables", "figures", "report")
+TARGETS = ("all", "total", *STAGES)
 
 
 class Checkout:
@@ -42,7 +44,7 @@ class Checkout:
         """Jobs that a dry run plans: rule and how often; target rules are left out."""
         output = self.snakemake("--dry-run", *arguments, "--quiet", "rules").stdout
         jobs = {rule: int(count) for rule, count in re.findall(r"^([a-z]\w*) +(\d+)$", output, re.MULTILINE)}
-        return {rule: count for rule, count in jobs.items() if rule not in ("all", "total")}
+        return {rule: count for rule, count in jobs.items() if rule not in TARGETS}
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 
 import pytest
+from workflow.conftest import STAGES
 
 pytestmark = pytest.mark.workflow
 
@@ -97,9 +98,7 @@ def test_the_real_config_plans_54_trainings(checkout, real_data):
     assert jobs["train"] == 6 * 3 * 3
 
 
-@pytest.mark.parametrize(
-    "target", ["check", "splits", "prepared", "masks", "models", "predictions", "scores", "tables", "figures", "report"]
-)
+@pytest.mark.parametrize("target", STAGES)
 def test_every_stage_is_a_target(checkout, target):
     checkout.planned(target, "--configfile", "workflow/config/tiny.yaml")
 

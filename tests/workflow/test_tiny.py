@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
 import signal
@@ -54,16 +55,23 @@ def test_nothing_is_left_half_written(tiny_run):
     assert not list((tiny_run.folder / RUN / "checkpoints").rglob("*.safetensors"))
 
 
-def test_a_deleted_prediction_comes_back_with_its_chain_alone(tiny_run):
-    folder = tiny_run.folder / RUN / "brain/modern/ct/n1/r0/predictions"
-    lost = next(folder.glob("*.nii.gz"))
-    kept = lost.read_bytes()
-    lost.unlink()
+@contextlib.contextmanager
+def changed(path, content):
+    """`path` with another content, or gone when that is None; as it was, to the nanosecond, afterwards."""
+    kept, before = path.read_bytes(), path.stat()
+    path.unlink() if content is None else path.write_bytes(content)
     try:
-        jobs = tiny_run.planned(*CONFIG)
+        yield
     finally:
-        lost.write_bytes(kept)
-        os.utime(lost, (folder.stat().st_ctime,) * 2)
+        path.write_bytes(kept)
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def test_a_deleted_prediction_comes_back_with_its_chain_alone(tiny_run):
+    lost = next((tiny_run.folder / RUN / "brain/modern/ct/n1/r0/predictions").glob("*.nii.gz"))
+    with changed(lost, None):
+        jobs = tiny_run.planned(*CONFIG)
+    # The feature maps are temporary files of the figures.
     assert jobs.pop("features", 0) <= 2
     assert jobs == {"predict_brain_f0": 1, "score": 1, "gather_scores": 1} | dict.fromkeys(PRESENTED, 1)
 
@@ -115,13 +123,11 @@ def test_more_replicates_and_sizes_rerun_no_training_that_exists(tiny_run):
 def test_a_changed_test_label_reaches_no_model_and_no_prediction(tiny_run):
     tested = next(row for row in scores_of(tiny_run) if row["arm"] == "heart")["case"]
     label = tiny_run.folder / RUN / "heart" / "raw" / tested / "label.nii.gz"
-    before = label.stat()
-    label.write_bytes(label.read_bytes())
-    try:
+    with changed(label, label.read_bytes() + b"\0"):
         jobs = set(tiny_run.planned(*CONFIG))
-    finally:
-        os.utime(label, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert {"check_case", "prepare_label", "measure_mask", "score"} <= jobs
+    # Snakemake plans no further than `ancient` inputs behind a job that runs: the label's own chain follows
+    # with the next command (README, Troubleshooting).
+    assert {"check_case", "check_cohort"} <= jobs
     reading = {
         rule for rule in jobs if rule.startswith(("train", "predict", "mask_", "coarsen", "register", "prepare_ct"))
     }

@@ -15,7 +15,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from globalmask.errors import UserError
-from globalmask.imaging.geometry import sub_grid
+from globalmask.imaging.geometry import inverse, sub_grid
 from globalmask.imaging.images import array_of, read_image
 from globalmask.masks.record import read_box
 from globalmask.provenance import write_json
@@ -144,7 +144,7 @@ def quality_by_role(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _index_map(raw: sitk.Image, box: sitk.Image, transform: sitk.Transform | None) -> tuple[np.ndarray, np.ndarray]:
     """Affine map (x, y, z order) from a voxel index of `raw` to a continuous voxel index of `box`."""
-    back = transform.GetInverse() if transform else sitk.Transform(3, sitk.sitkIdentity)
+    back = inverse(transform) if transform else sitk.Transform(3, sitk.sitkIdentity)
 
     def place(index: np.ndarray) -> np.ndarray:
         point = back.TransformPoint(raw.TransformContinuousIndexToPhysicalPoint(index.tolist()))
