@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 
 import pytest
+
 from workflow.conftest import STAGES
 
 pytestmark = pytest.mark.workflow
