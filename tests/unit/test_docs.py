@@ -40,5 +40,5 @@ def test_files_and_targets_named_in_the_readme_exist(repository):
     for path in re.findall(r"(?:profiles|workflow/config|docs|envs)/[\w./-]*\w", text):
         assert (repository / path).exists(), path
     makefile = (repository / "Makefile").read_text(encoding="utf-8")
-    for target in re.findall(r"make (\w+)", text):
+    for target in re.findall(r"(?:^|`)make (\w+)", text, re.MULTILINE):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
