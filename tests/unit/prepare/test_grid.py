@@ -90,7 +90,7 @@ def test_failed_registration_is_never_used(tmp_path):
             transform_path=tmp_path / "to_template.mat",
         )
     text = str(caught.value)
-    assert all(word in text for word in ("pt_7", "0.410", "0.75", "registration.png", "exclude"))
+    assert all(word in text for word in ("pt_7", "0.410", "0.75", "registration.png", "out of the case table"))
     assert not (tmp_path / "ct.nii.gz").exists()
 
 

@@ -94,7 +94,7 @@ def _unreadable(path: Path, error: Exception, *, case: str | None) -> UserError:
         file=path,
         found=reasons[-1] if reasons else type(error).__name__,
         expected=FORMATS,
-        todo="export or copy the image again, or list the case under 'exclude'",
+        todo="export or copy the image again, or take the case out of the case table",
     )
 
 
@@ -114,7 +114,7 @@ def _refuse_truncated_nifti(path: Path, *, case: str | None) -> None:
             file=path,
             found=f"{found} bytes",
             expected=f"{expected} bytes by its own header",
-            todo="copy or export the file again, or list the case under 'exclude'",
+            todo="copy or export the file again, or take the case out of the case table",
         )
 
 

@@ -110,6 +110,6 @@ def _accepted_transform(path: Path) -> sitk.Transform:
             found=f"head-mask overlap (Dice) {record['overlap']:.3f}, similarity {record['similarity']:.3f}",
             expected=f"overlap of at least {record['least_overlap']} (registration.least_overlap) "
             f"and similarity of at least {record['least_similarity']}",
-            todo="look at the picture; list the case under 'exclude' or choose another template",
+            todo="look at the picture; choose another template, or take the case out of the case table",
         )
     return sitk.ReadTransform(str(path))
