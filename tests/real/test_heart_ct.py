@@ -154,31 +154,26 @@ def test_perfect_prediction_returns_to_the_scan(folder, ct_path, label_path):
     assert float(aorta["dice"]) < float(rows["crop", "aorta"]["dice"]) == 1
 
 
-def test_the_case_passes_the_check_with_its_aorta_ignored(ct_path, label_path, tmp_path):
+def checked(ct_path, label_path, folder, **options) -> dict:
+    out = folder / "check.json"
     check_case(
         case=CASE,
         ct=ct_path,
         label=label_path,
         values=ARM,
         needs_ct=True,
-        out_json=tmp_path / "check.json",
-        out_png=tmp_path / "check.png",
-        ignored_values=(2,),
+        out_json=out,
+        out_png=folder / "check.png",
+        **options,
     )
-    facts = json.loads((tmp_path / "check.json").read_text(encoding="utf-8"))
-    assert facts["faults"] == []
+    return json.loads(out.read_text(encoding="utf-8"))
+
+
+def test_the_case_passes_the_check_with_its_aorta_ignored(ct_path, label_path, tmp_path):
+    assert checked(ct_path, label_path, tmp_path, ignored_values=(2,))["faults"] == []
     assert (tmp_path / "check.png").stat().st_size > 10_000
 
 
 def test_the_check_names_a_value_that_no_structure_has(ct_path, label_path, tmp_path):
-    check_case(
-        case=CASE,
-        ct=ct_path,
-        label=label_path,
-        values=ARM,
-        needs_ct=True,
-        out_json=tmp_path / "check.json",
-        out_png=tmp_path / "check.png",
-    )
-    faults = json.loads((tmp_path / "check.json").read_text(encoding="utf-8"))["faults"]
+    faults = checked(ct_path, label_path, tmp_path)["faults"]
     assert ["2" in str(fault["found"]) for fault in faults] == [True]
