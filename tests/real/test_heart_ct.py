@@ -141,7 +141,7 @@ def test_perfect_prediction_returns_to_the_scan(folder, ct_path, label_path):
         meta=dict.fromkeys(CONSTANT, "real"),
         out_path=folder / "scores.csv",
     )
-    with open(folder / "scores.csv", newline="") as file:
+    with open(folder / "scores.csv", encoding="utf-8", newline="") as file:
         rows = {(row["space"], row["structure"]): row for row in csv.DictReader(file)}
     for structure in ARM:
         assert float(rows["crop", structure]["dice"]) == 1

@@ -19,15 +19,8 @@ PRESENTED = {"make_tables", "make_figures", "make_sheets", "make_report"}
 
 
 def scores_of(checkout):
-    with open(checkout.folder / RUN / "scores.csv", newline="") as file:
+    with open(checkout.folder / RUN / "scores.csv", encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
-
-
-def edited(path, old, new):
-    text = path.read_text(encoding="utf-8")
-    assert old in text
-    path.write_text(text.replace(old, new, 1))
-    return text
 
 
 def test_every_cell_case_structure_and_space_has_a_row(tiny_run):
@@ -67,6 +60,12 @@ def changed(path, content):
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
+def replaced(path, old, new):
+    content = path.read_bytes()
+    assert old in content
+    return content.replace(old, new, 1)
+
+
 def test_a_deleted_prediction_comes_back_with_its_chain_alone(tiny_run):
     lost = next((tiny_run.folder / RUN / "brain/modern/ct/n1/r0/predictions").glob("*.nii.gz"))
     with changed(lost, None):
@@ -91,32 +90,22 @@ CHANGES = {
 def test_an_edit_reruns_the_stages_that_use_it(tiny_run, file):
     rerun, kept = CHANGES[file]
     path = tiny_run.folder / "workflow" / "globalmask" / file
-    text = path.read_text(encoding="utf-8")
-    path.write_text(text + "\n\nEXTRA = 1\n")
-    try:
+    with changed(path, path.read_bytes() + b"\n\nEXTRA = 1\n"):
         jobs = set(tiny_run.planned(*CONFIG))
-    finally:
-        path.write_text(text)
     assert rerun <= jobs
     assert not kept & jobs
 
 
 def test_an_edited_docstring_reruns_nothing(tiny_run):
     path = tiny_run.folder / "workflow" / "globalmask" / "network" / "unet.py"
-    text = edited(path, '"""', '"""Another first word: ')
-    try:
+    with changed(path, replaced(path, b'"""', b'"""Another first word: ')):
         assert tiny_run.planned(*CONFIG) == {}
-    finally:
-        path.write_text(text)
 
 
 def test_more_replicates_and_sizes_rerun_no_training_that_exists(tiny_run):
     path = tiny_run.folder / "workflow" / "config" / "tiny.yaml"
-    text = edited(path, "replicates: 1", "replicates: 2")
-    try:
+    with changed(path, replaced(path, b"replicates: 1", b"replicates: 2")):
         jobs = tiny_run.planned("models", *CONFIG)
-    finally:
-        path.write_text(text)
     assert jobs == {"train": 12}
 
 
