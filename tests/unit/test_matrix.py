@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from globalmask import config, matrix
+from globalmask.errors import UserError
 
 
 def paper(repository):
@@ -40,6 +42,18 @@ def test_cells_share_mask_sets_by_what_the_mask_depends_on(repository):
     assert mask_set("brain", "paper", 4, 3) == "base"
     assert mask_set("heart", "paper", 1, 5) == mask_set("heart", "paper", 12, 1) == "full-f1"
     assert mask_set("heart", "strict", 4, 2) == "budget-f2-r2-n4"
+
+
+def test_a_variant_may_train_at_some_sizes_with_fewer_replicates(repository):
+    values = yaml.safe_load((repository / "config.yaml").read_text(encoding="utf-8"))
+    values["replicates"] = 5
+    values["variants"]["ladder"] = {"preset": "modern", "replicates": {4: 2, "full": 3, 99: 1}}
+    loaded = config.load(values)
+    assert matrix.replicates_of(loaded, "ladder", (1, 4, 12)) == {4: 2, 12: 3}
+    assert matrix.replicates_of(loaded, "paper", (1, 4)) == {1: 5, 4: 5}
+    values["variants"]["ladder"]["replicates"] = {4: 6}
+    with pytest.raises(UserError, match="more replicates than the 5 of the run"):
+        config.load(values)
 
 
 @given(st.integers(1, 15), st.integers(0, 8), st.integers(2, 6))

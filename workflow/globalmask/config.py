@@ -188,6 +188,9 @@ class Variant(Section):
     preset: Literal["paper", "modern"]
     arms: tuple[Name, ...] | None = Field(None, description="all arms when left out")
     scenarios: tuple[Scenario, ...] = ("ct", "mask", "ct_mask")
+    replicates: dict[Annotated[int, Field(ge=1)] | Literal["full"], Annotated[int, Field(ge=1)]] | None = Field(
+        None, description="training sizes of this variant and the replicates at each; the run's when left out"
+    )
     mask: dict[Name, MaskSettings] = Field(default_factory=dict, description="other recipe for an arm")
     train: TrainOverrides = TrainOverrides()
 
@@ -221,6 +224,8 @@ class Config(Section):
         for name, variant in self.variants.items():
             if name in RESERVED_VARIANTS:
                 yield f"'{name}' is a folder of every arm and cannot name a variant"
+            if max((variant.replicates or {}).values(), default=1) > self.replicates:
+                yield f"variant '{name}' asks for more replicates than the {self.replicates} of the run"
             for arm in {*(variant.arms or ()), *variant.mask} - set(self.arms):
                 yield f"variant '{name}' names the arm '{arm}', which is not under 'arms'"
 

@@ -32,9 +32,18 @@ def cells(config: Config, sizes: Mapping[str, Sequence[int]]) -> Iterator[Cell]:
     for name, variant in config.variants.items():
         for arm in config.arms_of(name):
             for scenario in variant.scenarios:
-                for n in sizes[arm]:
-                    for replicate in range(config.replicates):
+                for n, replicates in replicates_of(config, name, sizes[arm]).items():
+                    for replicate in range(replicates):
                         yield Cell(arm, name, scenario, n, replicate)
+
+
+def replicates_of(config: Config, variant: str, sizes: Sequence[int]) -> dict[int, int]:
+    """Training sizes of a variant in an arm of these sizes, with the replicates at each."""
+    asked = config.variants[variant].replicates
+    if asked is None:
+        return dict.fromkeys(sizes, config.replicates)
+    counts = {max(sizes) if n == "full" else n: count for n, count in asked.items()}
+    return {n: counts[n] for n in sizes if n in counts}
 
 
 def fold_of(config: Config, arm: str, replicate: int) -> int:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 PACKAGE = Path(__file__).parent
-NOT_NUMERICAL = ("cli", "config", "errors", "matrix", "provenance", "progress")
+NOT_NUMERICAL = ("config", "errors", "matrix", "provenance", "progress")
 
 
 @contextlib.contextmanager

@@ -117,7 +117,14 @@ def make_plan(
             for name in arms
         ],
         "variants": [
-            {"name": name, "preset": name, "arms": list(arms), "scenarios": list(scenarios)} for name in variants
+            {
+                "name": name,
+                "preset": name,
+                "arms": list(arms),
+                "scenarios": list(scenarios),
+                "replicates": {arm: {str(n): replicates for n in sizes} for arm in arms},
+            }
+            for name in variants
         ],
     }
 

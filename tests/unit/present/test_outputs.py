@@ -21,6 +21,7 @@ def plan_of(**changes: Any) -> dict[str, Any]:
         "test_cases": {"0": ["b"], "1": ["c"]},
     }
     variant = {"name": "paper", "preset": "paper", "arms": ["brain"], "scenarios": ["ct", "ct_mask"]}
+    variant["replicates"] = {name: {"1": 1, "2": 1, "8": 1} for name in ("brain", "heart")}
     return {"replicates": 1, "arms": [arm], "variants": [variant], **changes}
 
 
@@ -43,6 +44,13 @@ def test_the_primary_variant_of_an_arm_has_no_suffix_and_the_others_have() -> No
     assert "table1_dice_brain_modern.csv" in outputs.table_files(plan)
     assert "table2_dice_heart_modern.csv" not in outputs.table_files(plan)
     assert {"fig4.png", "fig8_modern.pdf", "captions.json"} <= set(outputs.figure_files(plan))
+
+
+def test_a_variant_that_leaves_out_sizes_has_no_edition() -> None:
+    plan = plan_of()
+    few = {"name": "ladder", "replicates": {"brain": {"1": 1, "8": 1}}}
+    plan["variants"].append(plan["variants"][0] | few)
+    assert [edition.suffix for edition in outputs.editions(plan)] == [""]
 
 
 def test_the_nearest_size_is_nearest_on_a_log_scale() -> None:

@@ -45,15 +45,27 @@ def variants_of(plan: Plan, arm: str) -> list[str]:
     return [v["name"] for v in plan["variants"] if arm in v["arms"]]
 
 
+def replicates_of(plan: Plan, variant: str, arm: str) -> dict[int, int]:
+    """Training sizes of a variant in an arm, with the replicates at each."""
+    return {int(n): count for n, count in variant_of(plan, variant)["replicates"][arm].items()}
+
+
 def editions(plan: Plan) -> list[Edition]:
-    """The first edition shows each arm's primary variant under the paper's names; others carry a suffix."""
+    """The first edition shows each arm's primary variant under the paper's names; others carry a suffix.
+
+    A variant that leaves out sizes of an arm has no edition there: it answers a single question.
+    """
     primary = {arm["name"]: variants_of(plan, arm["name"])[:1] for arm in plan["arms"]}
     first = tuple((arm, names[0]) for arm, names in primary.items() if names)
     found = [Edition("", first)]
     for variant in plan["variants"]:
-        pairs = [(arm, variant["name"]) for arm in variant["arms"] if primary[arm] != [variant["name"]]]
+        name = variant["name"]
+        others = [arm for arm in variant["arms"] if primary[arm] != [name]]
+        pairs = [
+            (arm, name) for arm in others if set(replicates_of(plan, name, arm)) >= set(arm_of(plan, arm)["sizes"])
+        ]
         if pairs:
-            found.append(Edition(f"_{variant['name']}", tuple(pairs)))
+            found.append(Edition(f"_{name}", tuple(pairs)))
     return found
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from globalmask.errors import UserError
-from globalmask.present.outputs import Plan, arm_of, cell_folder
+from globalmask.present.outputs import Plan, cell_folder, replicates_of
 
 _NEEDED = (
     "arm",
@@ -59,8 +59,8 @@ def cells(plan: Plan) -> Iterator[tuple[str, str, str, int, int]]:
     for variant in plan["variants"]:
         for arm in variant["arms"]:
             for scenario in variant["scenarios"]:
-                for n in arm_of(plan, arm)["sizes"]:
-                    for replicate in range(plan["replicates"]):
+                for n, replicates in replicates_of(plan, variant["name"], arm).items():
+                    for replicate in range(replicates):
                         yield arm, variant["name"], scenario, n, replicate
 
 

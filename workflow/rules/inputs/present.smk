@@ -18,6 +18,10 @@ def plan():
                 "arms": list(CONFIG.arms_of(name)),
                 "scenarios": list(variant.scenarios),
                 "settings": variant.settings.model_dump(),
+                "replicates": {
+                    arm: matrix.replicates_of(CONFIG, name, SIZES[arm])
+                    for arm in CONFIG.arms_of(name)
+                },
                 "mask_sets": {
                     arm: sorted(
                         {

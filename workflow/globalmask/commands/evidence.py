@@ -1,0 +1,37 @@
+"""Commands of the room `evidence`: scores."""
+
+from __future__ import annotations
+
+import json
+
+from globalmask.commands.options import File, Files, Settings, app, transforms_of
+
+
+@app.command()
+def score(predictions: File, native: File, prepared: File, masks: File, out: File, settings: Settings) -> None:
+    """Scores of one model, one row a case and structure."""
+    from globalmask.evidence import score as stage
+
+    given = json.loads(settings)
+    cases = list(given["raw_labels"])
+    stage.score(
+        predictions_dir=predictions,
+        native_dir=native,
+        prepared_dir=prepared,
+        masks_dir=masks,
+        raw_labels=given["raw_labels"],
+        label_values=given["structures"],
+        cases=cases,
+        structures=list(given["structures"]),
+        meta=given["row"],
+        out_path=out,
+        transforms=transforms_of(prepared, cases, registered=given["registered"]),
+    )
+
+
+@app.command()
+def gather_scores(scores: Files, out: File) -> None:
+    """All scores of a run in one table."""
+    from globalmask.evidence import score as stage
+
+    stage.gather(score_paths=scores, out_path=out)

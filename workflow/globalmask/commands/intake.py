@@ -1,0 +1,64 @@
+"""Commands of the room `intake`: synthetic scans, checks, splits."""
+
+from __future__ import annotations
+
+import json
+
+from globalmask.commands.options import File, Files, OptionalFile, Settings, Text, app
+
+
+@app.command()
+def phantom(ct: File, label: File, settings: Settings) -> None:
+    """One synthetic CT and its label, written as a scanner would."""
+    from globalmask.imaging.images import write_image
+    from globalmask.intake.phantom import make_case
+
+    given = json.loads(settings)
+    scan, truth = make_case(given["anatomy"], given["index"], seed=given["seed"])
+    write_image(truth, label)
+    write_image(scan, ct)
+
+
+@app.command()
+def check_case(
+    case: Text,
+    label: File,
+    facts: File,
+    picture: File,
+    settings: Settings,
+    ct: OptionalFile = None,
+    mask: OptionalFile = None,
+) -> None:
+    """Faults, facts and one picture of a case."""
+    from globalmask.intake import check
+
+    given = json.loads(settings)
+    check.check_case(
+        case=case,
+        ct=ct,
+        label=label,
+        mask=mask,
+        values=given["structures"],
+        ignored_values=given["ignored_values"],
+        needs_ct=ct is not None,
+        out_json=facts,
+        out_png=picture,
+    )
+
+
+@app.command()
+def check_cohort(facts: Files, out: File, settings: Settings) -> None:
+    """All cases of an arm together; fails when a case has a real fault."""
+    from globalmask.intake import check
+
+    given = json.loads(settings)
+    check.check_cohort(jsons=facts, arm=given["arm"], counts=tuple(given["counts"].values()), out_tsv=out)
+
+
+@app.command()
+def write_split(out: File, split: Settings) -> None:
+    """Role, fold and rank in the nested subsets of every case."""
+    from globalmask.intake.splits import Split
+    from globalmask.intake.splits import write_split as write
+
+    write(Split(**json.loads(split)), out)
