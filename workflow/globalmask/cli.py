@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from globalmask import __version__
+
 from globalmask.commands import intake, prepare, masks, learn, evidence, present  # noqa: F401  # isort: skip
 from globalmask.commands.options import app
 from globalmask.errors import UserError
