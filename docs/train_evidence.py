@@ -65,17 +65,10 @@ def main() -> None:
     print(f"{len(missing)} cells of {len(all_cells())} are missing")
     for batch, cells in itertools.groupby(missing, key=lambda cell: (cell.arm, cell.variant, cell.replicate)):
         targets = [f"results/evidence/{cell.path}/scores.csv" for cell in cells]
-        command = [
-            sys.executable,
-            "-m",
-            "snakemake",
-            "--cores",
-            str(given.cores),
-            *targets,
-            "--configfile",
-            str(CONFIG),
-        ]
-        done = subprocess.run([*command, "--quiet", "rules"], cwd=ROOT, check=False)
+        snakemake = [sys.executable, "-m", "snakemake", "--cores", str(given.cores)]
+        done = subprocess.run(
+            [*snakemake, *targets, "--configfile", str(CONFIG), "--quiet", "rules"], cwd=ROOT, check=False
+        )
         print(f"{' '.join(map(str, batch))}: {collect(ROOT / 'results' / 'evidence')} cells kept", flush=True)
         if done.returncode:
             sys.exit(done.returncode)
