@@ -144,6 +144,7 @@ class Arm(Section):
     phantom: Phantom | None = None
     structures: dict[Name, int] = Field(min_length=1, description="value of each structure in the label files")
     ignored_values: tuple[int, ...] = Field((), description="label values that count as background")
+    mask_values: tuple[int, ...] = Field((), description="inside values of the mask files; all but 0 when empty")
     published: Literal["brain", "heart"] | None = Field(None, description="the paper's data set to print beside")
     split: SplitCounts | Literal["auto"] = "auto"
     split_table: str | None = Field(None, description="the user's own table: case, role [, fold, order]")

@@ -50,7 +50,7 @@ rule mask_file:
         runtime=10,
     params:
         registered=registration_flags,
-        settings=box_settings,
+        settings=supplied_settings,
         code=code_digest("masks.supplied"),
     shell:
         "globalmask mask-file --case {wildcards.case:q} --source {input.mask:q} --like {input.like:q}"

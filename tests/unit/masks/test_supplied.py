@@ -53,6 +53,14 @@ def flipped_mask(value: int = 255) -> sitk.Image:
     return image_like(array, empty)
 
 
+def test_only_the_named_values_of_a_mask_file_are_inside(tmp_path, prepared):
+    image = flipped_mask(4)
+    array = array_of(image).copy()
+    array[:, :, 19 - 8] = 2  # x = 8 mm
+    inside, _ = run_file(tmp_path, prepared, image_like(array, image), values=[4])
+    assert sorted(set(np.nonzero(inside)[2])) == [2, 3]  # 4 and 6 mm
+
+
 @pytest.mark.parametrize("value", [1, 255, -7])
 def test_file_mask_is_placed_by_its_points(tmp_path, prepared, value):
     array, record = run_file(tmp_path, prepared, flipped_mask(value))

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import SimpleITK as sitk
 
 from globalmask.imaging.geometry import resample
-from globalmask.imaging.images import array_of, read_image
+from globalmask.imaging.images import array_of, image_like, read_image
 from globalmask.masks.record import write_mask
 
 
@@ -23,16 +25,21 @@ def file_mask(
     size_voxels: int,
     case: str,
     registered: bool,
+    values: Sequence[int] = (),
     transform_path: Path | None = None,
 ) -> None:
-    """Bring the user's mask (nonzero = inside, any grid) to the prepared grid by nearest neighbour.
+    """Bring the user's mask to the prepared grid by nearest neighbour.
+
+    Any grid will do. Inside are `values` of the file, or all that is not 0.
 
     `transform_path` maps points of the prepared grid to points of the raw scan (registered arms). The box
     is the prepared image itself where `registered`, else it is centred on the mask. A mask that has
     nothing on the prepared grid is written empty, with a status.
     """
     prepared = read_image(prepared_ct_path, case=case)
-    mask = read_image(mask_path, case=case) != 0
+    image = read_image(mask_path, case=case)
+    inside = np.isin(array_of(image), values) if values else array_of(image) != 0
+    mask = image_like(inside.astype(np.uint8), image)
     transform = sitk.ReadTransform(str(transform_path)) if transform_path else None
     placed = resample(mask, prepared, transform=transform, interpolation="nearest", outside=0)
     write_mask(

@@ -51,6 +51,12 @@ def box_settings(wildcards):
     )
 
 
+def supplied_settings(wildcards):
+    values = CONFIG.arms[wildcards.arm].mask_values
+    chosen = {"values": values} if values else {}
+    return as_json(json.loads(box_settings(wildcards)) | chosen)
+
+
 def coarse_settings(wildcards):
     return as_json({"grid": CONFIG.arms[wildcards.arm].mask_network.grid.model_dump()})
 
