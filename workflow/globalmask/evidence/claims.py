@@ -1,0 +1,225 @@
+"""Verdicts on the paper's claims C01 to C37: one row a claim, arm and variant that it can concern.
+
+An arm concerns the claims about the data set it is `published:` as; a variant those whose scenarios and size it
+trains, so preset `paper` and preset `modern` can disagree. A claim that nothing of the run concerns keeps one row.
+`kind_of_evidence` says what the estimate is evidence of:
+- `same quantity`: real data with the paper's structures, number of cases and grid. (That they are the paper's
+  patients is the config's word.)
+- `analogue`: real data that differ in one of these, or another measure of the same thing; the rule says which.
+- `synthetic`: no patient. Never supports or contradicts the paper; nor do masks made of the test cases' labels.
+- `none`: no estimate.
+`published_same_structures` is the published value recomputed from the paper's tables over the arm's structures, in
+the unit of the estimate. `level_agrees`: every published mean that the claim rests on lies inside our prediction
+interval of one new run, because the paper has one run (STATISTICS.md section 4).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from globalmask.errors import UserError
+from globalmask.evidence.published_numbers import percent_gain, published
+from globalmask.evidence.verdicts import NOT_TESTABLE, NOTHING, Claim, Estimates, Outcome, decide
+from globalmask.provenance import atomic
+
+Plan = Mapping[str, Any]
+
+COLUMNS = (
+    *("id", "dataset", "n_train", "claim", "kind_of_evidence", "arm", "variant", "verdict", "estimate", "low", "high"),
+    *("p", "unit", "published_value", "published_same_structures", "rule", "level_agrees", "footnotes", "source"),
+)
+_TEXT = (
+    *("data", "arm", "variant", "family", "quantity", "scenario", "reference", "structure", "space"),
+    *("adjusted_by", "method", "notice"),
+)
+_NUMBERS = ("n_train", "estimate", "low", "high", "level", "p", "p_adjusted")
+_PAPER_CASES = {"brain": 46, "heart": 20}
+_PAPER_GRID = (1.5, 128)  # mm, voxels
+# The subject and reference of these claims are words in the table; here are the scenarios that are compared.
+_SCENARIOS = {"trend": ("ct_mask", "ct"), "label efficiency": ("ct_mask", "ct")}
+_OTHER_MEASURE = {"training time": "optimiser steps to a common validation Dice, not hours"}
+_CONVERGENCE = ("training time", "training time trend")
+
+
+def judge_claims(*, analysis_path: Path, plan: Plan, out_path: Path) -> None:
+    """Write `claims.csv` from `analysis.csv` and the run's plan (`plan.json`, see `present.outputs`)."""
+    with atomic(out_path) as temporary:
+        judge(read_analysis(analysis_path), plan).to_csv(temporary, index=False, lineterminator="\n")
+
+
+def read_analysis(path: Path) -> pd.DataFrame:
+    """`analysis.csv`: names and words as text (empty where there is none), numbers as float (NaN)."""
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    missing = [name for name in (*_TEXT, *_NUMBERS) if name not in frame]
+    if missing:
+        raise UserError("Columns are missing in the analysis.", file=path, found=missing, todo="make it again")
+    return frame.assign(**{name: pd.to_numeric(frame[name].replace("", None)) for name in _NUMBERS})
+
+
+def judge(analysis: pd.DataFrame, plan: Plan) -> pd.DataFrame:
+    """Every claim's rows, in the order of the claims, the plan's arms and its variants."""
+    rows = []
+    for given in published("claims").itertuples(index=False):
+        claim = read_claim(given)
+        pairs = list(concerned(claim, given.dataset, plan))
+        common = {
+            "id": claim.id,
+            "dataset": given.dataset,
+            "n_train": given.n_train,
+            "claim": in_words(given),
+            "published_value": given.published_value,
+            "footnotes": footnotes(claim.id),
+            "source": given.source,
+        }
+        rows += [common | _row(claim, arm, variant, analysis) for arm, variant in pairs]
+        if not pairs:
+            rows.append(common | _row_of_none(claim, given.dataset, plan))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def read_claim(given: Any) -> Claim:
+    """A row of `published_claims.csv` as the rules read it."""
+    subject, reference = _SCENARIOS.get(given.claim_type, (given.subject, given.reference))
+    size = None if given.n_train == "all" else int(given.n_train)
+    lost = given.quantity.removesuffix(" Dice").replace(" ", "_") if given.claim_type == "collapse" else ""
+    other = "" if pd.isna(reference) else reference
+    return Claim(given.id, given.claim_type, size, subject, other, given.quantity, lost)
+
+
+def in_words(given: Any) -> str:
+    """`gain, CT + mask against CT: relative gain of mean Dice %`."""
+    against = "" if pd.isna(given.reference) else f" against {given.reference}"
+    text = f"{given.claim_type}, {given.subject}{against}: {given.quantity}"
+    return re.sub(r"\bct\b", "CT", re.sub(r"\bct[+_]mask\b", "CT + mask", text))
+
+
+def footnotes(claim: str) -> str:
+    """Ids of the paper's slips that touch a claim (`published_slips.csv`), `; ` between them."""
+    slips = published("slips")
+    return "; ".join(slips["id"][[claim in touched.split() for touched in slips["touches"]]])
+
+
+def concerned(claim: Claim, dataset: str, plan: Plan) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """Arms and variants of the plan that train what the claim compares."""
+    for arm in _arms(dataset, plan):
+        for variant in plan["variants"]:
+            if arm["name"] not in variant["arms"] or not set(claim.scenarios) <= set(variant["scenarios"]):
+                continue
+            if claim.n is None or claim.n in map(int, variant["replicates"][arm["name"]]):
+                yield arm, variant
+
+
+def levels(claim: Claim, arm: Mapping[str, Any]) -> dict[tuple[str, int], float]:
+    """Published means that a claim rests on, by scenario and size, over the arm's structures.
+
+    Empty where the arm has a structure that the paper lacks, and for claims about all sizes or one structure.
+    """
+    if claim.n is None or claim.structure:
+        return {}
+    name, column = ("com", "mean_mm") if "COM" in claim.quantity else ("dice", "mean")
+    paper = published(name, arm["published"], arm["structures"])
+    if set(paper["structure"]) != set(arm["structures"]):
+        return {}
+    cells = paper.groupby(["scenario", "n_train"])[column].mean()
+    sizes = dict.fromkeys(claim.scenarios, claim.n)
+    if claim.kind == "label efficiency":
+        sizes["ct"] = 2 * claim.n
+    return {(scenario, n): float(cells[scenario, n]) for scenario, n in sizes.items()}
+
+
+def evidence_kind(claim: Claim, arm: Mapping[str, Any], data: pd.Series) -> tuple[str, str]:
+    """The kind of evidence that an arm's estimates are, and in what they differ from the paper's."""
+    if arm["synthetic"] or (data != "real").any():
+        return "synthetic", ""
+    theirs = published("dice", arm["published"])["structure"].nunique()
+    shared = published("dice", arm["published"], arm["structures"])["structure"].nunique()
+    differences = [
+        f"structures {', '.join(arm['structures'])}" if not shared == theirs == len(arm["structures"]) else "",
+        f"{len(arm['cases'])} cases" if len(arm["cases"]) != _PAPER_CASES[arm["published"]] else "",
+        f"grid {arm['size_voxels']} at {arm['spacing_mm']} mm"
+        if (arm["spacing_mm"], arm["size_voxels"]) != _PAPER_GRID
+        else "",
+        _OTHER_MEASURE.get(claim.kind, ""),
+    ]
+    told = "; ".join(filter(None, differences))
+    return ("analogue", told) if told else ("same quantity", "")
+
+
+def _row(claim: Claim, arm: Mapping[str, Any], variant: Mapping[str, Any], analysis: pd.DataFrame) -> dict[str, Any]:
+    mine = analysis[(analysis["arm"] == arm["name"]) & (analysis["variant"] == variant["name"])]
+    found = Estimates(mine)
+    paper = levels(claim, arm)
+    main = paper.get((claim.scenario, claim.n or 0), NOTHING)
+    outcome = decide(claim, found, main, _blind(claim, arm))
+    kind, differences = evidence_kind(claim, arm, mine["data"])
+    if barrier := _barrier(claim, arm, variant, kind):
+        outcome = replace(outcome, verdict=NOT_TESTABLE, rule=f"{barrier} ({outcome.rule})")
+    elif differences:
+        outcome = replace(outcome, rule=f"{outcome.rule}. Unlike the paper: {differences}")
+    return {
+        "kind_of_evidence": "none" if math.isnan(outcome.estimate) else kind,
+        "arm": arm["name"],
+        "variant": variant["name"],
+        "published_same_structures": _published_here(claim, paper),
+        "level_agrees": "" if kind == "synthetic" else _level_agrees(claim, found, paper),
+        **vars(outcome),
+    }
+
+
+def _row_of_none(claim: Claim, dataset: str, plan: Plan) -> dict[str, Any]:
+    arms = ", ".join(arm["name"] for arm in _arms(dataset, plan))
+    size = "" if claim.n is None else f" at n = {claim.n}"
+    wanted = f"no variant of the arm {arms} trains {' and '.join(claim.scenarios)}{size}"
+    reason = wanted if arms else f"no arm of this run is published as {dataset}"
+    return {"kind_of_evidence": "none", "level_agrees": "", **vars(Outcome(NOT_TESTABLE, reason))}
+
+
+def _arms(dataset: str, plan: Plan) -> list[Mapping[str, Any]]:
+    wanted = ("brain", "heart") if dataset == "both" else (dataset,)
+    return [arm for arm in plan["arms"] if arm["published"] in wanted]
+
+
+def _barrier(claim: Claim, arm: Mapping[str, Any], variant: Mapping[str, Any], kind: str) -> str:
+    """Why an estimate may not judge the paper; empty where it may."""
+    if kind == "synthetic":
+        return "synthetic data never supports or contradicts the paper"
+    if "oracle" in variant.get("mask_sets", {}).get(arm["name"], ()):
+        return "the masks are made of the test cases' labels"
+    if claim.kind in _CONVERGENCE and variant.get("settings", {}).get("schedule", "constant") != "constant":
+        return "convergence is judged at a constant learning rate only"
+    return ""
+
+
+def _blind(claim: Claim, arm: Mapping[str, Any]) -> float:
+    """The level that an interval must exclude to tell full size from one case, or a distance from none."""
+    if claim.kind != "level":
+        return NOTHING
+    if "COM" in claim.quantity:
+        return 0.0
+    return levels(replace(claim, n=1), arm).get((claim.scenario, 1), NOTHING)
+
+
+def _published_here(claim: Claim, paper: Mapping[tuple[str, int], float]) -> float:
+    if claim.kind in ("level", "equivalence"):
+        return paper.get((claim.scenario, claim.n or 0), NOTHING)
+    if claim.kind not in ("gain", "loss") or not paper:
+        return NOTHING
+    sign = 1 if claim.kind == "gain" else -1
+    return sign * percent_gain(paper[claim.scenario, claim.n or 0], paper[claim.reference, claim.n or 0])
+
+
+def _level_agrees(claim: Claim, found: Estimates, paper: Mapping[tuple[str, int], float]) -> str:
+    inside = []
+    for (scenario, n), value in paper.items():
+        row = found.prediction(claim, scenario, n)
+        if row is None or math.isnan(row.low) or math.isnan(row.high):
+            return ""
+        inside.append(row.low <= value <= row.high)
+    return ("yes" if all(inside) else "no") if inside else ""
