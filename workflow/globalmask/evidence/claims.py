@@ -15,6 +15,7 @@ interval of one new run, because the paper has one run (STATISTICS.md section 4)
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -65,6 +66,8 @@ def read_analysis(path: Path) -> pd.DataFrame:
 
 def judge(analysis: pd.DataFrame, plan: Plan) -> pd.DataFrame:
     """Every claim's rows, in the order of the claims, the plan's arms and its variants."""
+    nothing = Estimates(analysis[:0])
+    estimates = {pair: Estimates(rows) for pair, rows in analysis.groupby(["arm", "variant"])}
     rows = []
     for given in published("claims").itertuples(index=False):
         claim = read_claim(given)
@@ -78,7 +81,9 @@ def judge(analysis: pd.DataFrame, plan: Plan) -> pd.DataFrame:
             "footnotes": footnotes(claim.id),
             "source": given.source,
         }
-        rows += [common | _row(claim, arm, variant, analysis) for arm, variant in pairs]
+        for arm, variant in pairs:
+            found = estimates.get((arm["name"], variant["name"]), nothing)
+            rows.append(common | _row(claim, arm, variant, found))
         if not pairs:
             rows.append(common | _row_of_none(claim, given.dataset, plan))
     return pd.DataFrame(rows, columns=list(COLUMNS))
@@ -103,7 +108,9 @@ def in_words(given: Any) -> str:
 def footnotes(claim: str) -> str:
     """Ids of the paper's slips that touch a claim (`published_slips.csv`), `; ` between them."""
     slips = published("slips")
-    return "; ".join(slips["id"][[claim in touched.split() for touched in slips["touches"]]])
+    return "; ".join(
+        id_ for id_, touched in zip(slips["id"], slips["touches"], strict=True) if claim in touched.split()
+    )
 
 
 def concerned(claim: Claim, dataset: str, plan: Plan) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
@@ -123,25 +130,38 @@ def levels(claim: Claim, arm: Mapping[str, Any]) -> dict[tuple[str, int], float]
     """
     if claim.n is None or claim.structure:
         return {}
-    name, column = ("com", "mean_mm") if "COM" in claim.quantity else ("dice", "mean")
-    paper = published(name, arm["published"], arm["structures"])
-    if set(paper["structure"]) != set(arm["structures"]):
+    cells = _paper_means("com" if "COM" in claim.quantity else "dice", arm["published"], tuple(arm["structures"]))
+    if not cells:
         return {}
-    cells = paper.groupby(["scenario", "n_train"])[column].mean()
     sizes = dict.fromkeys(claim.scenarios, claim.n)
     if claim.kind == "label efficiency":
         sizes["ct"] = 2 * claim.n
-    return {(scenario, n): float(cells[scenario, n]) for scenario, n in sizes.items()}
+    return {(scenario, n): cells[scenario, n] for scenario, n in sizes.items()}
 
 
-def evidence_kind(claim: Claim, arm: Mapping[str, Any], data: pd.Series) -> tuple[str, str]:
+@functools.cache
+def _paper_means(name: str, dataset: str, structures: tuple[str, ...]) -> dict[tuple[str, int], float]:
+    paper = published(name, dataset, structures)
+    if set(paper["structure"]) != set(structures):
+        return {}
+    means = paper.groupby(["scenario", "n_train"])["mean_mm" if name == "com" else "mean"].mean()
+    return {(scenario, int(n)): float(mean) for (scenario, n), mean in means.items()}
+
+
+@functools.cache
+def _has_the_papers(structures: tuple[str, ...], dataset: str) -> bool:
+    """Whether these are the structures of the paper's data set, all of them and no other."""
+    theirs = published("dice", dataset)["structure"].nunique()
+    return published("dice", dataset, structures)["structure"].nunique() == theirs == len(structures)
+
+
+def evidence_kind(claim: Claim, arm: Mapping[str, Any], *, only_real: bool) -> tuple[str, str]:
     """The kind of evidence that an arm's estimates are, and in what they differ from the paper's."""
-    if arm["synthetic"] or (data != "real").any():
+    if arm["synthetic"] or not only_real:
         return "synthetic", ""
-    theirs = published("dice", arm["published"])["structure"].nunique()
-    shared = published("dice", arm["published"], arm["structures"])["structure"].nunique()
+    same_structures = _has_the_papers(tuple(arm["structures"]), arm["published"])
     differences = [
-        f"structures {', '.join(arm['structures'])}" if not shared == theirs == len(arm["structures"]) else "",
+        "" if same_structures else f"structures {', '.join(arm['structures'])}",
         f"{len(arm['cases'])} cases" if len(arm["cases"]) != _PAPER_CASES[arm["published"]] else "",
         f"grid {arm['size_voxels']} at {arm['spacing_mm']} mm"
         if (arm["spacing_mm"], arm["size_voxels"]) != _PAPER_GRID
@@ -152,13 +172,11 @@ def evidence_kind(claim: Claim, arm: Mapping[str, Any], data: pd.Series) -> tupl
     return ("analogue", told) if told else ("same quantity", "")
 
 
-def _row(claim: Claim, arm: Mapping[str, Any], variant: Mapping[str, Any], analysis: pd.DataFrame) -> dict[str, Any]:
-    mine = analysis[(analysis["arm"] == arm["name"]) & (analysis["variant"] == variant["name"])]
-    found = Estimates(mine)
+def _row(claim: Claim, arm: Mapping[str, Any], variant: Mapping[str, Any], found: Estimates) -> dict[str, Any]:
     paper = levels(claim, arm)
     main = paper.get((claim.scenario, claim.n or 0), NOTHING)
     outcome = decide(claim, found, main, _blind(claim, arm))
-    kind, differences = evidence_kind(claim, arm, mine["data"])
+    kind, differences = evidence_kind(claim, arm, only_real=found.only_real)
     if barrier := _barrier(claim, arm, variant, kind):
         outcome = replace(outcome, verdict=NOT_TESTABLE, rule=f"{barrier} ({outcome.rule})")
     elif differences:

@@ -58,7 +58,8 @@ class Outcome:
 class Rule:
     """A directed claim: the estimate that decides, its threshold (times n where `times_n`), the side (+1 above).
 
-    `shown` is the estimate to show instead; rows with the word `skip` in their method do not count.
+    `shown` is the estimate to show instead; rows with the word `skip` in their method do not count. A claim
+    about every size needs `least` of them to be supported.
     """
 
     quantity: str
@@ -69,23 +70,26 @@ class Rule:
     shown: str = ""
     times_n: bool = False
     skip: str = ""
+    least: int = 1
 
 
-GAIN = ("dice_gain", 0.0, "% of CT's Dice", "Dice difference", "dice_gain_percent")
+_GAIN = Rule("dice_gain", +1, 0.0, "% of CT's Dice", "Dice difference", shown="dice_gain_percent")
 # The share is of runs, the paper has one: is the collapse what a typical run does? Equivalent n: the threshold
 # is halfway on the log scale between a mask worth nothing (n) and one that doubles the labels (2 n). Frozen masks
 # make the mask-only model independent of intensity by construction, so they say nothing.
 RULES = {
-    "gain": Rule(GAIN[0], +1, *GAIN[1:]),
-    "loss": Rule(GAIN[0], -1, *GAIN[1:]),
+    "gain": _GAIN,
+    "loss": replace(_GAIN, side=-1),
     "collapse": Rule("collapse_share", +1, 0.5, "share of runs", "share of runs that lose the structure (Wilson)"),
-    "label efficiency": Rule(
-        "equivalent_n", +1, math.sqrt(2), "cases", "equivalent number of unaided cases", times_n=True
-    ),
-    "training time": Rule("steps_ratio", +1, 1.0, "ratio of steps", "steps of CT / steps of CT + mask"),
+    "label efficiency": Rule("equivalent_n", +1, math.sqrt(2), "cases", "equivalent unaided cases", times_n=True),
+    "training time": Rule("steps_ratio", +1, 1.0, "ratio of steps", "steps of CT / steps of CT + mask", least=2),
     "training time trend": Rule("hours_trend", -1, 0.0, "per doubling of n", "slope of the training time over log2 n"),
     "trend": Rule("gain_trend", -1, 0.0, "Dice per doubling of n", "slope of the gain over log2 n"),
-    "robustness": Rule("intensity_slope_gain", +1, 0.0, "Dice per unit of shift", "slope over the shift, mask less CT"),
+    "robustness": Rule(
+        *("intensity_slope_gain", +1, 0.0, "Dice from no shift to the strongest"),
+        "slope over the shift, mask less CT, masks made again",
+        skip="frozen",
+    ),
 }
 
 
@@ -93,19 +97,21 @@ class Estimates:
     """Rows of `analysis.csv` of one arm and variant, in the box (`space` crop) or of no space."""
 
     def __init__(self, rows: pd.DataFrame) -> None:
-        self._rows = rows[rows["space"].isin(["crop", ""])]
+        self.only_real = bool((rows["data"] == "real").all())
+        self._rows = list(rows[rows["space"].isin(["crop", ""])].itertuples(index=False))
 
     def all(self, quantity: str, claim: Claim) -> list[Any]:
         """Rows of a quantity that fit the claim's scenarios, structure and size (any, when it is about all).
 
         UserError where several fit a claim about one size: none of them may be picked by chance.
         """
-        rows = self._rows
-        fits = (rows["quantity"] == quantity) & (rows["scenario"] == claim.scenario)
-        fits &= (rows["reference"] == claim.reference) & (rows["structure"].str.lower() == claim.structure.lower())
-        if claim.n is not None:
-            fits &= rows["n_train"] == claim.n
-        found = list(rows[fits].itertuples(index=False))
+        wanted = (quantity, claim.scenario, claim.reference, claim.structure.lower())
+        found = [
+            row
+            for row in self._rows
+            if (row.quantity, row.scenario, row.reference, row.structure.lower()) == wanted
+            and claim.n in (None, row.n_train)
+        ]
         if claim.n is not None and len(found) > 1:
             raise UserError(
                 f"Claim {claim.id}: several estimates fit where one is expected.",
@@ -174,17 +180,17 @@ def _directed(claim: Claim, rule: Rule, found: Estimates) -> Outcome:
     rows = [row for row in found.all(rule.quantity, claim) if not (rule.skip and rule.skip in row.method)]
     known = [row for row in rows if not math.isnan(row.estimate)]
     if not known:
-        return _missing(rule.quantity, rows[0] if rows else None)
+        wanted = f"{rule.quantity} of {claim.structure}" if claim.structure else rule.quantity
+        return _missing(wanted, rows[0] if rows else None)
     threshold = rule.threshold * (claim.n or 1) if rule.times_n else rule.threshold
     judged = [_side(row, threshold, rule.side) for row in known]
     weakest = min(range(len(known)), key=lambda place: _margin(known[place], threshold, rule.side))
     row, (verdict, reason) = known[weakest], judged[weakest]
     words = f"{rule.words} {reason}"
-    if len(rows) > 1:
-        verdict, counted = _together([verdict for verdict, _ in judged], len(rows))
-        words = (
-            f"{counted}; shown the weakest{f', n = {row.n_train:.0f}' if row.n_train == row.n_train else ''}: {words}"
-        )
+    if max(len(rows), rule.least) > 1:
+        verdict, counted = _together([verdict for verdict, _ in judged], max(len(rows), rule.least))
+        size = "" if math.isnan(row.n_train) else f", n = {row.n_train:.0f}"
+        words = f"{counted}; shown the weakest{size}: {words}"
     return _shown(claim, rule, found, row, Outcome(verdict, words, p=_p(row), unit=rule.unit))
 
 
