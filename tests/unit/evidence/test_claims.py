@@ -74,7 +74,7 @@ def test_in_the_primary_family_the_adjusted_p_decides_not_the_interval(p, estima
     found = verdict("C07", primary(p, estimate), shown)
     assert found["verdict"] == expected
     assert (found["estimate"], found["low"], found["high"], found["p"]) == (7.5, -1.0, 15.0, p)
-    assert (found["unit"], found["published_value"]) == ("% of CT's Dice", "12.6")
+    assert (found["unit"], found["published_value"]) == ("% of CT", "12.6")
     assert "Holm-adjusted p" in found["rule"]
 
 
@@ -252,6 +252,19 @@ def test_no_interval_leaves_a_claim_undecided_with_the_reason() -> None:
         assert "one run" in found["rule"]
 
 
+@pytest.mark.parametrize("alone", [{"runs": 1}, {"cases": 1}])
+def test_an_interval_of_one_run_or_one_case_decides_nothing(alone) -> None:
+    for claim, clear in (
+        ("C15", row("dice_gain", "mask-ct", 4, 0.1, 0.05, 0.15)),
+        ("C24", row("dice_equivalence", "ct_mask-ct", 26, 0.0, -0.01, 0.01)),
+        ("C30", row("equivalent_n", "ct_mask-ct", 4, 8.0, 7.0, 9.0)),
+    ):
+        assert verdict(claim, clear)["verdict"] == "supported"
+        found = verdict(claim, clear | alone)
+        assert found["verdict"] == "undecided"
+        assert f"one {next(iter(alone))[:-1]}" in found["rule"]
+
+
 def test_no_estimate_is_not_testable_with_the_notice() -> None:
     nothing = row("equivalent_n", "ct_mask-ct", 4, *[float("nan")] * 3, notice="CT never rises")
     found = verdict("C30", nothing)
@@ -380,8 +393,9 @@ def test_the_file_has_every_row_and_reads_an_analysis_file(tmp_path) -> None:
     found = pd.read_csv(out).set_index("id")
     assert list(found.reset_index().columns) == list(COLUMNS)
     assert found.loc["C07", "verdict"] == "supported"
-    assert found.loc["C07", "claim"] == "gain, CT + mask against CT: relative gain of mean Dice %"
-    assert found.loc["C36", "claim"].iloc[0].endswith("gain of CT + mask over CT shrinks as n grows")
+    assert found.loc["C07", "claim"] == "CT + mask raises the mean Dice over structures against CT"
+    assert found.loc["C16", "claim"] == "The mask alone lowers the mean Dice over structures against CT"
+    assert found.loc["C30", "claim"] == "CT + mask is as good as CT with 8 cases"
     path.write_text("arm,dice\n", encoding="utf-8")
     with pytest.raises(UserError, match="Columns are missing"):
         judge_claims(analysis_path=path, plan=plan(), out_path=out)

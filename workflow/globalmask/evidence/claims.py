@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import functools
 import math
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -40,7 +39,7 @@ _TEXT = (
     *("data", "arm", "variant", "family", "quantity", "scenario", "reference", "structure", "space"),
     *("adjusted_by", "method", "notice"),
 )
-_NUMBERS = ("n_train", "estimate", "low", "high", "level", "p", "p_adjusted")
+_NUMBERS = ("n_train", "estimate", "low", "high", "level", "p", "p_adjusted", "runs", "cases")
 _PAPER_CASES = {"brain": 46, "heart": 20}
 _PAPER_GRID = (1.5, 128)  # mm, voxels
 # The subject and reference of these claims are words in the table; here are the scenarios that are compared.
@@ -76,7 +75,7 @@ def judge(analysis: pd.DataFrame, plan: Plan) -> pd.DataFrame:
             "id": claim.id,
             "dataset": given.dataset,
             "n_train": given.n_train,
-            "claim": in_words(given),
+            "claim": in_words(claim),
             "published_value": given.published_value,
             "footnotes": footnotes(claim.id),
             "source": given.source,
@@ -98,11 +97,24 @@ def read_claim(given: Any) -> Claim:
     return Claim(given.id, given.claim_type, size, subject, other, given.quantity, lost)
 
 
-def in_words(given: Any) -> str:
-    """`gain, CT + mask against CT: relative gain of mean Dice %`."""
-    against = "" if pd.isna(given.reference) else f" against {given.reference}"
-    text = f"{given.claim_type}, {given.subject}{against}: {given.quantity}"
-    return re.sub(r"\bct\b", "CT", re.sub(r"\bct[+_]mask\b", "CT + mask", text))
+def in_words(claim: Claim) -> str:
+    """`CT + mask raises the mean Dice over structures against CT`; data set and size have columns of their own."""
+    words = {"ct": "CT", "mask": "the mask alone", "ct_mask": "CT + mask"}
+    first, second = words[claim.scenario], words.get(claim.reference, "")
+    double = 2 * claim.n if claim.n else 0
+    text = {
+        "level": f"{first} reaches this {claim.quantity}",
+        "gain": f"{first} raises the mean Dice over structures against {second}",
+        "loss": f"{first} lowers the mean Dice over structures against {second}",
+        "equivalence": f"{first} and {second} reach the same mean Dice over structures",
+        "collapse": f"{first} loses the structure {claim.structure} (Dice 0)",
+        "label efficiency": f"{first} is as good as {second} with {double} cases",
+        "training time": f"{first} trains faster than {second} at each size",
+        "training time trend": f"the training time of {first} falls as n grows",
+        "trend": f"the gain of {first} over {second} shrinks as n grows",
+        "robustness": f"{first} depends on intensity less than {second}",
+    }[claim.kind]
+    return text[0].upper() + text[1:]
 
 
 def footnotes(claim: str) -> str:

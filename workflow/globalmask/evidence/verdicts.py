@@ -2,7 +2,8 @@
 
 A directed claim is supported when the interval lies wholly on the claimed side of a threshold and contradicted
 when it lies wholly on the other; in the primary family the Holm-adjusted p decides instead of the interval. A claim
-about every size needs every size. Equivalence is by two one-sided tests. What the interval leaves open is undecided.
+about every size needs every size. Equivalence is by two one-sided tests. What the interval leaves open is undecided,
+and so is everything with one run or one case, whose interval holds for that run or case alone.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class Rule:
     least: int = 1
 
 
-_GAIN = Rule("dice_gain", +1, 0.0, "% of CT's Dice", "Dice difference", shown="dice_gain_percent")
+_GAIN = Rule("dice_gain", +1, 0.0, "% of CT", "Dice difference", shown="dice_gain_percent")
 # The share is of runs, the paper has one: is the collapse what a typical run does? Equivalent n: the threshold
 # is halfway on the log scale between a mask worth nothing (n) and one that doubles the labels (2 n). Frozen masks
 # make the mask-only model independent of intensity by construction, so they say nothing.
@@ -83,8 +84,10 @@ RULES = {
     "collapse": Rule("collapse_share", +1, 0.5, "share of runs", "share of runs that lose the structure (Wilson)"),
     "label efficiency": Rule("equivalent_n", +1, math.sqrt(2), "cases", "equivalent unaided cases", times_n=True),
     "training time": Rule("steps_ratio", +1, 1.0, "ratio of steps", "steps of CT / steps of CT + mask", least=2),
-    "training time trend": Rule("hours_trend", -1, 0.0, "per doubling of n", "slope of the training time over log2 n"),
-    "trend": Rule("gain_trend", -1, 0.0, "Dice per doubling of n", "slope of the gain over log2 n"),
+    "training time trend": Rule(
+        "hours_trend", -1, 0.0, "log2 hours a doubling of n", "slope of log2 hours over log2 n"
+    ),
+    "trend": Rule("gain_trend", -1, 0.0, "Dice a doubling of n", "slope of the gain over log2 n"),
     "robustness": Rule(
         *("intensity_slope_gain", +1, 0.0, "Dice from no shift to the strongest"),
         "slope over the shift, mask less CT, masks made again",
@@ -151,11 +154,12 @@ def _level(row: Any | None, published: float, blind: float, claim: Claim) -> Out
     if math.isnan(published):
         return replace(shown, verdict=NOT_TESTABLE, rule="the paper prints no level of these structures")
     if _open(row):
-        return replace(shown, verdict=UNDECIDED, rule=f"no prediction interval{_notice(row)}")
+        return replace(shown, verdict=UNDECIDED, rule=f"no prediction interval that counts{_notice(row)}")
     rule = f"published {published:.3g} against the {_percent(row)} interval of one run {_interval(row)}"
-    if not row.low <= published <= row.high:
+    low, high = _bounds(row)
+    if not low <= published <= high:
         return replace(shown, verdict=CONTRADICTED, rule=f"{rule}: outside")
-    if row.low <= blind <= row.high:
+    if low <= blind <= high:
         return replace(
             shown, verdict=UNDECIDED, rule=f"{rule}: inside, but so is {blind:.3g}, so it is too wide to tell"
         )
@@ -167,11 +171,12 @@ def _equivalence(row: Any | None) -> Outcome:
         return _missing("dice_equivalence", row)
     shown = Outcome("", "", row.estimate, row.low, row.high, _p(row), "Dice")
     if _open(row):
-        return replace(shown, verdict=UNDECIDED, rule=f"no interval{_notice(row)}")
+        return replace(shown, verdict=UNDECIDED, rule=f"no interval that counts{_notice(row)}")
     rule = f"TOST: {_percent(row)} interval {_interval(row)} of the Dice difference against ±{MARGIN_DICE}"
-    if row.low > -MARGIN_DICE and row.high < MARGIN_DICE:
+    low, high = _bounds(row)
+    if low > -MARGIN_DICE and high < MARGIN_DICE:
         return replace(shown, verdict=SUPPORTED, rule=f"{rule}: inside")
-    outside = row.high < -MARGIN_DICE or row.low > MARGIN_DICE
+    outside = high < -MARGIN_DICE or low > MARGIN_DICE
     verdict, words = (CONTRADICTED, "wholly outside") if outside else (UNDECIDED, "crosses the margin")
     return replace(shown, verdict=verdict, rule=f"{rule}: {words}")
 
@@ -205,7 +210,7 @@ def _side(row: Any, threshold: float, side: int) -> tuple[str, str]:
         verdict = _where(row.estimate, row.estimate, threshold, side) if decisive else UNDECIDED
         return verdict, f"{place}Holm-adjusted p {row.p_adjusted:.2g} {'<' if decisive else '>='} {ALPHA} decides"
     if _open(row):
-        return UNDECIDED, f"{row.estimate:.3g}, {claimed}; no interval{_notice(row)}"
+        return UNDECIDED, f"{row.estimate:.3g}, {claimed}; no interval that counts{_notice(row)}"
     others = "" if math.isnan(row.p_adjusted) else f"; {row.adjusted_by.upper()}-adjusted p {row.p_adjusted:.2g}"
     exploratory = "exploratory, " if row.family == "exploratory" else ""
     words = f"{row.estimate:.3g} {_interval(row)}, {claimed}; {exploratory}the {_percent(row)} interval decides{others}"
@@ -256,7 +261,8 @@ def _p(row: Any) -> float:
 
 
 def _open(row: Any) -> bool:
-    return math.isnan(row.low) and math.isnan(row.high)
+    """Whether the interval says nothing: there is none, or it is that of one run or one case."""
+    return (math.isnan(row.low) and math.isnan(row.high)) or row.runs < 2 or row.cases == 1
 
 
 def _bounds(row: Any) -> tuple[float, float]:
@@ -273,4 +279,6 @@ def _percent(row: Any) -> str:
 
 
 def _notice(row: Any) -> str:
-    return f": {row.notice}" if row.notice else ""
+    reasons = [row.notice, "one run" if row.runs < 2 else "", "one case" if row.cases == 1 else ""]
+    told = "; ".join(filter(None, reasons))
+    return f": {told}" if told else ""
