@@ -165,6 +165,13 @@ def test_levels_of_both_sides_of_a_gain_are_compared() -> None:
     assert verdict("C07", primary(0.01), with_mask)["level_agrees"] == ""
 
 
+def test_levels_of_label_efficiency_are_those_of_twice_the_cases() -> None:
+    """Paper: CT + mask 0.7467 at n = 4, CT 0.6633 at n = 4 and 0.7733 at n = 8."""
+    rows = [row("equivalent_n", "ct_mask-ct", 4, 7.0, 6.0, 9.0), row("dice_prediction", "ct_mask", 4, 0.75, 0.7, 0.8)]
+    rows += [row("dice_prediction", "ct", 4, 0.9, 0.85, 0.95), row("dice_prediction", "ct", 8, 0.77, 0.7, 0.8)]
+    assert verdict("C30", *rows)["level_agrees"] == "yes"
+
+
 @pytest.mark.parametrize(
     ("low", "high", "expected"), [(0.55, 0.9, "supported"), (0.1, 0.45, "contradicted"), (0.3, 0.7, "undecided")]
 )
