@@ -300,7 +300,7 @@ def test_two_estimates_for_one_claim_are_refused() -> None:
     ],
 )
 def test_the_kind_of_evidence(changes, kind, told) -> None:
-    found = verdict("C15", row("dice_gain", "mask-ct", 4, 0.1, 0.05, 0.15), run=plan(arm("brain", **changes)))
+    found = verdict("C16", row("dice_gain", "mask-ct", 8, -0.1, -0.15, -0.05), run=plan(arm("brain", **changes)))
     assert found["kind_of_evidence"] == kind
     assert found["rule"].endswith(told)
 
@@ -323,6 +323,16 @@ def test_the_published_value_of_an_arm_with_fewer_structures_is_theirs() -> None
     level = verdict("C01", row("dice_prediction", "mask", 26, 0.7, 0.68, 0.75), run=orbits)
     assert (level["verdict"], level["level_agrees"]) == ("not testable on this data", "")
     assert pd.isna(level["published_same_structures"])
+
+
+def test_what_the_paper_does_not_show_in_these_structures_is_not_judged_by_them() -> None:
+    """Table 1, n = 4: brain stem CT 0.57, mask 0.52; mean over structures 0.663 and 0.673, called a gain."""
+    falls = row("dice_gain", "mask-ct", 4, -0.06, -0.09, -0.03)
+    assert verdict("C15", falls)["verdict"] == "contradicted"
+    found = verdict("C15", falls, run=plan(arm("brain", structures=["brain_stem"])))
+    assert found["verdict"] == "not testable on this data"
+    assert "in these its own gain is -8.77 %" in found["rule"]
+    assert found["estimate"] == -0.06
 
 
 def test_masks_made_of_test_labels_judge_nothing() -> None:

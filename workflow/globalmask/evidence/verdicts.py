@@ -279,6 +279,6 @@ def _percent(row: Any) -> str:
 
 
 def _notice(row: Any) -> str:
-    reasons = [row.notice, "one run" if row.runs < 2 else "", "one case" if row.cases == 1 else ""]
+    reasons = [row.notice, "one run" if row.runs == 1 else "", "one case" if row.cases == 1 else ""]
     told = "; ".join(filter(None, reasons))
     return f": {told}" if told else ""
