@@ -8,9 +8,10 @@ trains, so preset `paper` and preset `modern` can disagree. A claim that nothing
 - `analogue`: real data that differ in one of these, or another measure of the same thing; the rule says which.
 - `synthetic`: no patient. Never supports or contradicts the paper; nor do masks made of the test cases' labels.
 - `none`: no estimate.
-`published_same_structures` is the published value recomputed from the paper's tables over the arm's structures, in
-the unit of the estimate. `level_agrees`: every published mean that the claim rests on lies inside our prediction
-interval of one new run, because the paper has one run (STATISTICS.md section 4).
+`published_same_structures` is the published value recomputed from the paper's tables over the arm's structures; where
+these show the reverse of what the paper claims over all of its own, the arm does not judge the claim. `level_agrees`:
+every published mean that the claim rests on lies inside our prediction interval of one new run, because the paper has
+one run (STATISTICS.md section 4).
 """
 
 from __future__ import annotations
@@ -51,12 +52,13 @@ _CONVERGENCE = ("training time", "training time trend")
 def judge_claims(*, analysis_path: Path, plan: Plan, out_path: Path) -> None:
     """Write `claims.csv` from `analysis.csv` and the run's plan (`plan.json`, see `present.outputs`)."""
     with atomic(out_path) as temporary:
-        judge(read_analysis(analysis_path), plan).to_csv(temporary, index=False, lineterminator="\n")
+        found = judge(read_analysis(analysis_path), plan)
+        found.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n", encoding="utf-8")
 
 
 def read_analysis(path: Path) -> pd.DataFrame:
     """`analysis.csv`: names and words as text (empty where there is none), numbers as float (NaN)."""
-    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
     missing = [name for name in (*_TEXT, *_NUMBERS) if name not in frame]
     if missing:
         raise UserError("Columns are missing in the analysis.", file=path, found=missing, todo="make it again")
