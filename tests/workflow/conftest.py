@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 
 TINY = "workflow/config/tiny.yaml"
-STAGES = ("check", "splits", "prepared", "masks", "models", "predictions", "scores", "tables", "figures", "report")
+STAGES = (
+    *("check", "splits", "prepared", "masks", "models", "predictions"),
+    *("scores", "claims", "tables", "figures", "report"),
+)
 TARGETS = ("all", "total", *STAGES)
 
 

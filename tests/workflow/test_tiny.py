@@ -39,6 +39,14 @@ def test_tables_figures_and_report_are_there_and_say_synthetic(tiny_run):
     assert "ynthetic" in (folder / "report.html").read_text(encoding="utf-8")
 
 
+def test_every_claim_has_a_verdict_and_synthetic_data_give_none(tiny_run):
+    with open(tiny_run.folder / RUN / "claims.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len({row["id"] for row in rows}) == 37
+    assert {row["verdict"] for row in rows} == {"not testable on this data"}
+    assert "synthetic" in {row["kind_of_evidence"] for row in rows}
+
+
 def test_nothing_reruns_by_itself(tiny_run):
     assert tiny_run.planned(*CONFIG) == {}
 
@@ -80,6 +88,7 @@ CHANGES = {
     "network/unet.py": ({"train", "train_mask_network"}, {"register", "prepare_ct"}),
     "present/figures.py": ({"make_figures"}, {"train", "predict_brain_f0", "score"}),
     "evidence/score.py": ({"score", "gather_scores"}, {"train", "predict_brain_f0"}),
+    "evidence/verdicts.py": ({"judge"}, {"train", "score", "gather_scores", "make_tables"}),
     "masks/threshold.py": ({"mask_threshold", "train"}, {"train_mask_network", "register"}),
     "learn/predict.py": ({"predict_brain_f0", "features"}, {"train"}),
     "cli.py": (set(), {"train", "make_figures", "check_case"}),

@@ -1,4 +1,4 @@
-"""Scores: one table a model, one row a case and structure, gathered for the run."""
+"""Scores, one row a case and structure, gathered for the run; verdicts on the paper's claims."""
 
 
 include: "inputs/evidence.smk"
@@ -50,3 +50,27 @@ rule gather_scores:
         code=code_digest("evidence.score"),
     shell:
         "globalmask gather-scores {input:q} --out {output:q} > {log:q} 2>&1"
+
+
+rule judge:
+    """Supported, contradicted, undecided or not testable: each of the paper's claims."""
+    input:
+        PUBLISHED,
+        analysis=f"{RUN}/analysis.csv",
+        plan=f"{RUN}/plan.json",
+    output:
+        CLAIMS,
+    log:
+        f"{LOGS}/judge.log",
+    benchmark:
+        f"{LOGS}/judge.benchmark.tsv"
+    conda:
+        CONDA_ENV
+    resources:
+        mem_mb=1000,
+        runtime=5,
+    params:
+        code=code_digest("evidence.claims"),
+    shell:
+        "globalmask judge-claims --analysis {input.analysis:q} --plan {input.plan:q} --out {output:q}"
+        " > {log:q} 2>&1"

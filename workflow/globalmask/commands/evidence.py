@@ -1,10 +1,10 @@
-"""Commands of the room `evidence`: scores."""
+"""Commands of the room `evidence`: scores and verdicts."""
 
 from __future__ import annotations
 
 import json
 
-from globalmask.commands.options import File, Files, Settings, app, transforms_of
+from globalmask.commands.options import File, Files, Settings, app, read_json, transforms_of
 
 
 @app.command()
@@ -35,3 +35,11 @@ def gather_scores(scores: Files, out: File) -> None:
     from globalmask.evidence import score as stage
 
     stage.gather(score_paths=scores, out_path=out)
+
+
+@app.command()
+def judge_claims(analysis: File, plan: File, out: File) -> None:
+    """A verdict on each of the paper's claims."""
+    from globalmask.evidence import claims as stage
+
+    stage.judge_claims(analysis_path=analysis, plan=read_json(plan), out_path=out)

@@ -1,8 +1,8 @@
 """The numbers behind tables and figures: means and spreads, computed once and in one place.
 
 As in the paper: a table cell is the mean and sample SD over test cases (replicates of a case averaged
-first); an average is the mean over the structures' means, with the sample SD between them; a gain in
-percent is relative to CT. (34 of the paper's 35 stated averages follow from its tables in this way.)
+first); an average is the mean over the structures' means, with the sample SD between them. (34 of the
+paper's 35 stated averages follow from its tables in this way.)
 """
 
 from __future__ import annotations
@@ -54,18 +54,7 @@ def paper_of(arm: Mapping[str, Any], name: str) -> pd.DataFrame:
 
     So averages beside each other are always over the same structures. Empty for an unpublished arm.
     """
-    paper = published(name, arm["published"] or "")
-    if "structure" not in paper:
-        return paper
-    names = {structure.lower(): structure for structure in arm["structures"]}
-    names.setdefault("aa", names.get("ao", "AA"))
-    paper["structure"] = paper["structure"].str.lower().map(names)
-    return paper[paper["structure"].isin(arm["structures"])]
-
-
-def gain_percent(value: float, ct: float) -> float:
-    """Difference to CT in percent of CT, as all the paper's percentages are; NaN when CT is 0."""
-    return float("nan") if ct == 0 else 100.0 * (value - ct) / ct
+    return published(name, arm["published"] or "", arm["structures"])
 
 
 def case_dice(scores: pd.DataFrame, cell: tuple[str, str, str, int], replicate: int = 0) -> pd.Series:

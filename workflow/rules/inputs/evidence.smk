@@ -1,6 +1,13 @@
 """Targets and inputs of evidence.smk."""
 
 SCORES = [f"{RUN}/{cell.path}/scores.csv" for cell in CELLS] + [f"{RUN}/scores.csv"]
+CLAIMS = [f"{RUN}/claims.csv"]
+
+# Not code, so no digest sees them.
+PUBLISHED = sorted(
+    str(path)
+    for path in Path(PACKAGE_PARENT).glob("globalmask/evidence/data/published_*.csv")
+)
 
 
 def scored_files(wildcards):
