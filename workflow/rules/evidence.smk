@@ -5,7 +5,7 @@ include: "inputs/evidence.smk"
 
 
 rule score:
-    """Dice and centre-of-mass distance of every test case and structure, in the box and in native space."""
+    """Overlap and distances of every test case and structure, in the box and in native space."""
     input:
         scored_files,
     output:
@@ -18,7 +18,7 @@ rule score:
         CONDA_ENV
     resources:
         mem_mb=4000,
-        runtime=30,
+        runtime=60,
     params:
         cell=cell_dir,
         prepared=prepared_dir,

@@ -39,7 +39,7 @@ def read_rows(path) -> list[dict[str, str]]:
 def test_columns_are_those_of_the_design():
     assert ",".join(COLUMNS) == (
         "run,data,arm,variant,preset,mask_recipe,mask_set,scenario,n_train,replicate,fold,case,structure,"
-        "space,dice,com_mm,hd95_mm,assd_mm,nsd_1p5mm,nsd_3mm,ref_ml,pred_ml,ref_lost_share,status,"
+        "space,dice,com_mm,hd95_mm,assd_mm,nsd_1p5mm,nsd_3mm,mirror_dice,ref_ml,pred_ml,ref_lost_share,status,"
         "labels_train,labels_val,labels_mask"
     )
 
@@ -111,7 +111,45 @@ def test_the_four_cases_of_emptiness(reference, prediction, expected):
     found = (row["status"], row["dice"], row["ref_ml"], row["pred_ml"])
     assert found[0] == expected[0]
     assert found[1:] == pytest.approx(expected[1:], nan_ok=True)
-    assert math.isnan(row["com_mm"]) == (expected[0] != "ok")
+    for name in ("com_mm", "hd95_mm", "assd_mm"):
+        assert math.isnan(row[name]) == (expected[0] != "ok")
+    for name in ("nsd_1p5mm", "nsd_3mm"):
+        assert row[name] == pytest.approx(expected[1], nan_ok=True)
+
+
+def test_surfaces_are_measured_in_mm_along_each_axis():
+    """A box that moves one voxel along x, y or z is 2, 3 or 5 mm away."""
+    array = np.zeros((12, 12, 12), np.uint8)
+    array[3:8, 3:8, 3:8] = 1
+    for axis, step in ((2, 2.0), (1, 3.0), (0, 5.0)):
+        pair = (image(each, spacing=(2.0, 3.0, 5.0)) for each in (array, np.roll(array, 1, axis)))
+        (row,) = compare(*pair, structures=["a"], lost={"a": 0.0})
+        assert row["hd95_mm"] == pytest.approx(step)
+        assert row["nsd_3mm"] < 1 if step > 3 else row["nsd_3mm"] == 1
+
+
+def test_mirror_dice_tells_swapped_sides():
+    """Predictions of the eyes are exchanged, but for one voxel; the stem has no other side."""
+    reference = image(line(1, 1, 0, 2, 2, 3, 3))
+    prediction = image(line(2, 2, 0, 1, 0, 3, 3))
+    names = ["left_eye", "right_eye", "stem"]
+    left, right, stem = compare(reference, prediction, structures=names, lost=dict.fromkeys(names, 0.0))
+    assert (left["dice"], right["dice"]) == (0, 0)
+    assert left["mirror_dice"] == pytest.approx(2 * 1 / (1 + 2))
+    assert right["mirror_dice"] == 1
+    assert "mirror_dice" not in stem
+
+
+@pytest.mark.parametrize(
+    ("reference", "prediction", "expected"),
+    [([1, 1], [1, 1], 0.0), ([2, 2], [0, 0], 0.0), ([1, 1], [0, 0], math.nan)],
+    ids=["partner absent", "nothing predicted", "neither"],
+)
+def test_mirror_dice_of_empty_sides(reference, prediction, expected):
+    """Of the left eye: its prediction against the reference of the right one."""
+    pair = (image(line(*values)) for values in (reference, prediction))
+    left, _ = compare(*pair, structures=["left_eye", "right_eye"], lost={"left_eye": 0.0, "right_eye": 0.0})
+    assert left["mirror_dice"] == pytest.approx(expected, nan_ok=True)
 
 
 def lay_out(tmp_path, *, raw, label, predicted, native, offset, size) -> dict:
@@ -177,7 +215,9 @@ def test_score_in_both_spaces(tmp_path):
     assert float(native["dice"]) == pytest.approx(2 * 4 / (4 + 12))
     assert float(native["com_mm"]) == pytest.approx(1)
     assert found["crop", "near"]["status"] == found["native", "near"]["status"] == "ok"
-    assert rows[0]["hd95_mm"] == rows[0]["nsd_3mm"] == ""
+    assert [float(far[name]) for name in ("hd95_mm", "assd_mm", "nsd_1p5mm", "nsd_3mm")] == [0, 0, 1, 1]
+    assert 1.5 < float(native["hd95_mm"]) <= 2
+    assert far["mirror_dice"] == native["mirror_dice"] == ""
     assert (rows[0]["run"], rows[0]["n_train"]) == ("x", "4")
 
 

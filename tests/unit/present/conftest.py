@@ -42,7 +42,7 @@ GAIN = {"ct": 0.14, "mask": 0.09, "ct_mask": 0.105}
 SCORE_COLUMNS = [
     *("run", "data", "arm", "variant", "preset", "mask_recipe", "mask_set", "scenario", "n_train", "replicate"),
     *("fold", "case", "structure", "space", "dice", "com_mm", "hd95_mm", "assd_mm", "nsd_1p5mm", "nsd_3mm"),
-    *("ref_ml", "pred_ml", "ref_lost_share", "status", "labels_train", "labels_val", "labels_mask"),
+    *("mirror_dice", "ref_ml", "pred_ml", "ref_lost_share", "status", "labels_train", "labels_val", "labels_mask"),
 ]
 
 

@@ -1,8 +1,9 @@
 """Overlap and distance of every prediction, one row a case, structure and space (paper section 2.4).
 
 `crop` is the box on the prepared grid, as in the paper; `native` is the scan's own grid, where label
-voxels outside the box count as missed. Whether a structure is empty is decided here, before any
-library is asked. Surface distances come later and stay empty.
+voxels outside the box count as missed. Whether a structure is empty is decided here and in `surface`,
+before any library is asked. `mirror_dice` compares the prediction of a left or right structure with the
+reference of its partner: the two are swapped where it exceeds `dice`.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ import numpy as np
 import SimpleITK as sitk
 
 from globalmask.errors import UserError
+from globalmask.evidence.surface import surface_metrics
 from globalmask.imaging.geometry import cut, sub_grid
 from globalmask.imaging.images import array_of, image_like, read_image
+from globalmask.intake.sides import mirror_partners
 from globalmask.masks.quality import LOST_LIMIT, lost_shares
 from globalmask.masks.record import read_box
 from globalmask.provenance import atomic
@@ -26,7 +29,7 @@ from globalmask.provenance import atomic
 COLUMNS = (
     *("run", "data", "arm", "variant", "preset", "mask_recipe", "mask_set", "scenario"),
     *("n_train", "replicate", "fold", "case", "structure", "space"),
-    *("dice", "com_mm", "hd95_mm", "assd_mm", "nsd_1p5mm", "nsd_3mm"),
+    *("dice", "com_mm", "hd95_mm", "assd_mm", "nsd_1p5mm", "nsd_3mm", "mirror_dice"),
     *("ref_ml", "pred_ml", "ref_lost_share", "status"),
     *("labels_train", "labels_val", "labels_mask"),
 )
@@ -84,29 +87,33 @@ def compare(
 ) -> list[dict[str, Any]]:
     """One row a structure from two label images (values 1..C in the order of `structures`) on one grid.
 
-    Volumes in ml, distance between centres of mass in physical mm. `lost` is each structure's share
-    outside the box.
+    Volumes in ml, distances in physical mm. `lost` is each structure's share outside the box.
     """
-    found = array_of(prediction)
-    wanted = array_of(reference)
-    millilitres = float(np.prod(reference.GetSpacing())) / 1000
-    centres = (_centroids(reference, wanted), _centroids(prediction, found))
+    wanted, found = array_of(reference), array_of(prediction)
+    shapes = _shapes(reference), _shapes(prediction)
+    spacing = reference.GetSpacing()[::-1]
+    partners = mirror_partners(structures)
     rows = []
     for value, structure in enumerate(structures, 1):
-        both, ref, pred = _counts(wanted == value, found == value)
+        box = _box_of(shapes, (value, value))
+        masks = wanted[box] == value, found[box] == value
+        both, ref, pred = _counts(*masks)
         share = lost[structure]
-        ends = [centre[value] for centre in centres if value in centre]
-        rows.append(
-            {
-                "structure": structure,
-                "dice": dice(both, ref, pred),
-                "com_mm": math.dist(*ends) if len(ends) == 2 else math.nan,
-                "ref_ml": ref * millilitres,
-                "pred_ml": pred * millilitres,
-                "ref_lost_share": math.nan if share is None else share,
-                "status": status(ref, pred, share),
-            }
-        )
+        row = {
+            "structure": structure,
+            "dice": dice(both, ref, pred),
+            "com_mm": math.dist(*(shape.GetCentroid(value) for shape in shapes)) if ref and pred else math.nan,
+            **surface_metrics(*masks, spacing_mm=spacing),
+            "ref_ml": ref * math.prod(spacing) / 1000,
+            "pred_ml": pred * math.prod(spacing) / 1000,
+            "ref_lost_share": math.nan if share is None else share,
+            "status": status(ref, pred, share),
+        }
+        if structure in partners:
+            partner = structures.index(partners[structure]) + 1
+            box = _box_of(shapes, (partner, value))
+            row["mirror_dice"] = dice(*_counts(wanted[box] == partner, found[box] == value))
+        rows.append(row)
     return rows
 
 
@@ -161,14 +168,22 @@ def _counts(reference: np.ndarray, prediction: np.ndarray) -> tuple[int, int, in
     return int((reference & prediction).sum()), int(reference.sum()), int(prediction.sum())
 
 
-def _centroids(image: sitk.Image, array: np.ndarray) -> dict[int, tuple[float, ...]]:
-    """Centre of mass of every label value that is there, in physical (x, y, z) mm."""
-    if not array.any():
-        return {}
+def _shapes(image: sitk.Image) -> sitk.LabelShapeStatisticsImageFilter:
+    """Centre of mass and bounding box of every label value that is there."""
     shapes = sitk.LabelShapeStatisticsImageFilter()
     shapes.ComputePerimeterOff()
     shapes.Execute(image)
-    return {value: shapes.GetCentroid(value) for value in shapes.GetLabels()}
+    return shapes
+
+
+def _box_of(shapes: Sequence[sitk.LabelShapeStatisticsImageFilter], values: Sequence[int]) -> tuple[slice, ...]:
+    """Slices (z, y, x) of the smallest box that holds each value in its image; empty where there is none."""
+    boxes = [shape.GetBoundingBox(value) for shape, value in zip(shapes, values, strict=True) if shape.HasLabel(value)]
+    if not boxes:
+        return (slice(0, 0),) * 3
+    corners = np.array(boxes)[:, ::-1]  # sizes, then starts, each (z, y, x)
+    low, high = corners[:, 3:].min(axis=0), (corners[:, 3:] + corners[:, :3]).max(axis=0)
+    return tuple(slice(*ends) for ends in zip(low.tolist(), high.tolist(), strict=True))
 
 
 def _in_box(image: sitk.Image, box: sitk.Image, offset: Sequence[int]) -> sitk.Image:

@@ -6,7 +6,6 @@ REQUIREMENTS A-39 and A-41).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from globalmask.errors import UserError
+from globalmask.intake.sides import side_pairs
 
 WHOLE_TOLERANCE = 1e-4
 """A label scaled by its header may miss whole numbers by the rounding of single precision."""
@@ -106,19 +106,6 @@ def label_warnings(facts: Mapping[str, Any]) -> list[str]:
             sides = ", ".join(about["touches"])
             warnings.append(f"The structure '{name}' touches the border of the scan ({sides}).")
     return warnings
-
-
-def side_pairs(names: Sequence[str]) -> list[tuple[str, str]]:
-    """Names of structures that differ only in left and right (or l and r), as (left, right)."""
-    mirror = {"left": "right", "l": "r"}
-    pairs = []
-    for name in names:
-        parts = re.split(r"(_)", name)
-        for number, part in enumerate(parts):
-            if part.lower() in mirror:
-                other = "".join([*parts[:number], mirror[part.lower()], *parts[number + 1 :]])
-                pairs += [(name, found) for found in names if found.lower() == other.lower()]
-    return pairs
 
 
 def _place(label: sitk.Image, inside: np.ndarray) -> dict[str, Any]:
