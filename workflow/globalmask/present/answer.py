@@ -1,0 +1,222 @@
+"""Does the mask help? What the first screen of the report says, in words, from `analysis.csv`.
+
+Of each size the paired gain in Dice (mean over structures) decides, by its adjusted p value:
+
+- *equivalent*: the planned equivalence test at full size says that the gain lies inside the margin;
+- *helps* or *harms*: the adjusted p value is below 0.05, and the gain is above or below 0;
+- *does not help*: neither, but the whole interval lies below the margin, so no gain worth having is left;
+- *undecided*: anything else, and every size that has too few runs for a test.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from globalmask.present.evidence_files import pick
+from globalmask.present.outputs import Plan, contrasted_variants
+from globalmask.present.style import scenario_label
+
+ALPHA = 0.05
+MARGIN = 0.02  # Dice: smaller differences count as none (analysis_plan.yaml)
+MASKED, UNAIDED = "ct_mask", "ct"
+VERDICTS = ("helps", "harms", "does not help", "equivalent", "undecided")
+DASH = "–"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the run says about one training size; Dice, NaN where not available."""
+
+    n: int
+    verdict: str
+    gain: float
+    low: float
+    high: float
+    level: float
+    p_adjusted: float
+    certainty: str
+    runs: int
+    cases: int
+    unaided: float
+    masked: float
+    without_collapsed: str
+
+    @property
+    def amount(self) -> str:
+        """Gain with its interval."""
+        return estimate_text(self.gain, self.low, self.high)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the run says about one variant of one arm."""
+
+    arm: str
+    variant: str
+    synthetic: bool
+    primary: bool
+    headline: str
+    readings: list[Reading]
+
+
+def answers(plan: Plan, analysis: pd.DataFrame) -> list[Answer]:
+    """An answer for each arm and each of its variants that has CT and CT + mask, the primary variant first."""
+    found = []
+    for arm in plan["arms"]:
+        for place, variant in enumerate(contrasted_variants(plan, arm["name"])):
+            mine = pick(analysis, arm=arm["name"], variant=variant, structure="", space="crop")
+            sizes = readings(mine)
+            said = headline(sizes, arm["synthetic"])
+            found.append(Answer(arm["name"], variant, arm["synthetic"], place == 0, said, sizes))
+    return found
+
+
+def readings(rows: pd.DataFrame) -> list[Reading]:
+    """One reading a training size, from the rows of one arm and variant (mean over structures, prepared grid)."""
+    gains = pick(rows, quantity="dice_gain", scenario=MASKED, reference=UNAIDED).dropna(subset=["n_train"])
+    return [_reading(gain, rows[rows["n_train"] == gain["n_train"]]) for gain in gains.sort_values("n_train").iloc]
+
+
+def verdict_of(gain: Mapping[str, Any], equivalence: Mapping[str, Any] | None) -> str:
+    """One of `VERDICTS` from the row of the gain and, where planned, that of its equivalence test."""
+    if equivalence is not None and _p(equivalence) < ALPHA:
+        return "equivalent"
+    p = gain["p_adjusted"]
+    if math.isnan(p) or math.isnan(gain["estimate"]):
+        return "undecided"
+    if p < ALPHA:
+        return "helps" if gain["estimate"] > 0 else "harms"
+    return "does not help" if gain["high"] < MARGIN else "undecided"
+
+
+def headline(sizes: Sequence[Reading], synthetic: bool) -> str:
+    """One sentence over all sizes: where the mask helps, harms, makes no difference, and where nobody can tell."""
+    where = "On these SYNTHETIC data" if synthetic else "On these data"
+    if not sizes:
+        return f"{where} CT and CT + mask were not compared."
+    by_verdict = {verdict: [r.n for r in sizes if r.verdict == verdict] for verdict in VERDICTS}
+    parts = [_part(verdict, ns) for verdict, ns in by_verdict.items() if ns and verdict != "undecided"]
+    undecided = by_verdict["undecided"]
+    if not parts:
+        return f"{where} it is undecided whether the mask helps with {_cases(undecided)}."
+    return f"{where} the mask {'; '.join(parts)}{f'; undecided with {_numbers(undecided)}' if undecided else ''}."
+
+
+def sentence(reading: Reading) -> str:
+    """One size in a full sentence: verdict, gain with interval, certainty, runs and cases."""
+    said = {
+        "helps": "the mask helps",
+        "harms": "the mask harms",
+        "does not help": "the mask does not help",
+        "equivalent": "the mask makes no difference",
+        "undecided": "undecided",
+    }[reading.verdict]
+    interval = f"{reading.low:+.3f} to {reading.high:+.3f}"
+    return (
+        f"With {_cases([reading.n])}, {said}: Dice {signed(reading.gain)}"
+        f" ({100 * reading.level:.0f} % interval {minus(interval)}); {reading.certainty};"
+        f" {count(reading.runs, 'run')}, {count(reading.cases, 'test case')}."
+    )
+
+
+def certainty(gain: Mapping[str, Any], equivalence: Mapping[str, Any] | None, verdict: str) -> str:
+    """Why the verdict is what it is: the p value that decided, or why there is none."""
+    if verdict == "equivalent" and equivalence is not None:
+        interval = minus(f"{equivalence['low']:+.3f} to {equivalence['high']:+.3f}")
+        return f"{100 * equivalence['level']:.0f} % interval {interval} inside ±{MARGIN}"
+    if math.isnan(gain["p_adjusted"]):
+        return f"no test: {gain['notice']}" if gain["notice"] else "no test"
+    return f"adjusted {p_text(gain['p_adjusted'])}" + ("" if gain["family"] == "primary" else ", exploratory")
+
+
+def p_text(p: float) -> str:
+    """`p = 0.013`, `p < 0.001`."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def estimate_text(estimate: float, low: float, high: float, digits: int = 3) -> str:
+    """`+0.120 (+0.040 to +0.200)`; the estimate alone without an interval, a dash without an estimate."""
+    if math.isnan(estimate):
+        return DASH
+    if math.isnan(low) or math.isnan(high):
+        return signed(estimate, digits)
+    return minus(f"{estimate:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})")
+
+
+def signed(value: float, digits: int = 3) -> str:
+    """`+0.120`, `−0.034` with a true minus sign, or a dash."""
+    return DASH if math.isnan(value) else minus(f"{value:+.{digits}f}")
+
+
+def minus(text: str) -> str:
+    """The text with true minus signs."""
+    return text.replace("-", "−")
+
+
+def count(number: float, noun: str) -> str:
+    """`1 run`, `10 runs`."""
+    return f"{number:.0f} {noun}{'' if number == 1 else 's'}"
+
+
+def _reading(gain: pd.Series, rows: pd.DataFrame) -> Reading:
+    equivalence = _one(rows, quantity="dice_equivalence", scenario=MASKED, reference=UNAIDED)
+    without = _one(rows, quantity="dice_gain_without_collapsed", scenario=MASKED, reference=UNAIDED)
+    levels = [_one(rows, quantity="dice_level", scenario=scenario, reference="") for scenario in (UNAIDED, MASKED)]
+    verdict = verdict_of(gain, equivalence)
+    return Reading(
+        n=int(gain["n_train"]),
+        verdict=verdict,
+        gain=gain["estimate"],
+        low=gain["low"],
+        high=gain["high"],
+        level=gain["level"],
+        p_adjusted=gain["p_adjusted"],
+        certainty=certainty(gain, equivalence, verdict),
+        runs=int(gain["runs"]),
+        cases=int(gain["cases"]),
+        unaided=math.nan if levels[0] is None else levels[0]["estimate"],
+        masked=math.nan if levels[1] is None else levels[1]["estimate"],
+        without_collapsed=_without(without),
+    )
+
+
+def _without(row: pd.Series | None) -> str:
+    if row is None:
+        return DASH
+    if math.isnan(row["estimate"]):
+        return str(row["notice"]) or DASH
+    return f"{signed(row['estimate'])} ({count(row['runs'], 'run')})"
+
+
+def _one(rows: pd.DataFrame, **wanted: object) -> pd.Series | None:
+    found = pick(rows, **wanted)
+    return None if found.empty else found.iloc[0]
+
+
+def _p(row: Mapping[str, Any]) -> float:
+    return float(row["p"] if math.isnan(row["p_adjusted"]) else row["p_adjusted"])
+
+
+def _part(verdict: str, sizes: Sequence[int]) -> str:
+    if verdict == "equivalent":
+        return f"makes no difference (within ±{MARGIN} Dice) with {_cases(sizes)}"
+    return f"{verdict} with {_cases(sizes)}"
+
+
+def _cases(sizes: Sequence[int]) -> str:
+    return f"{_numbers(sizes)} training case{'' if list(sizes) == [1] else 's'}"
+
+
+def _numbers(sizes: Sequence[int]) -> str:
+    words = [str(n) for n in sizes]
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+
+
+def scenario_words(scenario: str, reference: str) -> str:
+    """`CT + mask − CT`, or the scenario alone for a level."""
+    return f"{scenario_label(scenario)} − {scenario_label(reference)}" if reference else scenario_label(scenario)
