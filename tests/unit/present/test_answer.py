@@ -80,8 +80,8 @@ def test_the_headline_names_every_size_once() -> None:
         equivalence(26, 0.01),
     )
     assert headline(readings(rows), synthetic=False) == (
-        "On these data the mask helps with 1 and 2 training cases; harms with 8 training cases; does not help with 16 "
-        "training cases; makes no difference (within ±0.02 Dice) with 26 training cases; undecided with 4."
+        "On these data the mask helps with 1 and 2 training cases; harms with 8; does not help with 16; makes no "
+        "difference (within ±0.02 Dice) with 26; undecided with 4."
     )
 
 

@@ -26,6 +26,12 @@ MARGIN = 0.02  # Dice: smaller differences count as none (analysis_plan.yaml)
 MASKED, UNAIDED = "ct_mask", "ct"
 VERDICTS = ("helps", "harms", "does not help", "equivalent", "undecided")
 DASH = "–"
+_SAID = {
+    "helps": "helps with",
+    "harms": "harms with",
+    "does not help": "does not help with",
+    "equivalent": f"makes no difference (within ±{MARGIN} Dice) with",
+}
 
 
 @dataclass(frozen=True)
@@ -38,8 +44,8 @@ class Reading:
     low: float
     high: float
     level: float
-    p_adjusted: float
     certainty: str
+    certainty_brief: str
     runs: int
     cases: int
     unaided: float
@@ -100,11 +106,14 @@ def headline(sizes: Sequence[Reading], synthetic: bool) -> str:
     if not sizes:
         return f"{where} CT and CT + mask were not compared."
     by_verdict = {verdict: [r.n for r in sizes if r.verdict == verdict] for verdict in VERDICTS}
-    parts = [_part(verdict, ns) for verdict, ns in by_verdict.items() if ns and verdict != "undecided"]
-    undecided = by_verdict["undecided"]
+    undecided = by_verdict.pop("undecided")
+    parts = [f"{_SAID[verdict]} {_numbers(ns)}" for verdict, ns in by_verdict.items() if ns]
     if not parts:
         return f"{where} it is undecided whether the mask helps with {_cases(undecided)}."
-    return f"{where} the mask {'; '.join(parts)}{f'; undecided with {_numbers(undecided)}' if undecided else ''}."
+    parts += [f"undecided with {_numbers(undecided)}"] if undecided else []
+    first = next(ns for ns in by_verdict.values() if ns)
+    parts[0] += f" training case{'' if first == [1] else 's'}"
+    return f"{where} the mask {'; '.join(parts)}."
 
 
 def sentence(reading: Reading) -> str:
@@ -132,6 +141,15 @@ def certainty(gain: Mapping[str, Any], equivalence: Mapping[str, Any] | None, ve
     if math.isnan(gain["p_adjusted"]):
         return f"no test: {gain['notice']}" if gain["notice"] else "no test"
     return f"adjusted {p_text(gain['p_adjusted'])}" + ("" if gain["family"] == "primary" else ", exploratory")
+
+
+def certainty_brief(gain: Mapping[str, Any], equivalence: Mapping[str, Any] | None, verdict: str) -> str:
+    """The same for a narrow column: `p < 0.001`, `90 %: −0.011 to +0.003`, `no test`."""
+    if verdict == "equivalent" and equivalence is not None:
+        return minus(f"{100 * equivalence['level']:.0f} %: {equivalence['low']:+.3f} to {equivalence['high']:+.3f}")
+    if math.isnan(gain["p_adjusted"]):
+        return f"no test: {gain['notice']}" if gain["notice"] else "no test"
+    return p_text(gain["p_adjusted"]) + ("" if gain["family"] == "primary" else ", exploratory")
 
 
 def p_text(p: float) -> str:
@@ -175,22 +193,20 @@ def _reading(gain: pd.Series, rows: pd.DataFrame) -> Reading:
         low=gain["low"],
         high=gain["high"],
         level=gain["level"],
-        p_adjusted=gain["p_adjusted"],
         certainty=certainty(gain, equivalence, verdict),
+        certainty_brief=certainty_brief(gain, equivalence, verdict),
         runs=int(gain["runs"]),
         cases=int(gain["cases"]),
         unaided=math.nan if levels[0] is None else levels[0]["estimate"],
         masked=math.nan if levels[1] is None else levels[1]["estimate"],
-        without_collapsed=_without(without),
+        without_collapsed=_without(without, gain["runs"]),
     )
 
 
-def _without(row: pd.Series | None) -> str:
-    if row is None:
-        return DASH
-    if math.isnan(row["estimate"]):
-        return str(row["notice"]) or DASH
-    return f"{signed(row['estimate'])} ({count(row['runs'], 'run')})"
+def _without(row: pd.Series | None, runs: float) -> str:
+    if row is None or math.isnan(row["estimate"]):
+        return DASH if row is None or not row["notice"] else str(row["notice"])
+    return "none collapsed" if row["runs"] == runs else f"{signed(row['estimate'])} ({count(row['runs'], 'run')})"
 
 
 def _one(rows: pd.DataFrame, **wanted: object) -> pd.Series | None:
@@ -200,12 +216,6 @@ def _one(rows: pd.DataFrame, **wanted: object) -> pd.Series | None:
 
 def _p(row: Mapping[str, Any]) -> float:
     return float(row["p"] if math.isnan(row["p_adjusted"]) else row["p_adjusted"])
-
-
-def _part(verdict: str, sizes: Sequence[int]) -> str:
-    if verdict == "equivalent":
-        return f"makes no difference (within ±{MARGIN} Dice) with {_cases(sizes)}"
-    return f"{verdict} with {_cases(sizes)}"
 
 
 def _cases(sizes: Sequence[int]) -> str:

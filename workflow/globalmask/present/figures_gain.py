@@ -6,7 +6,6 @@ run as a faint point, and the paper's gains as hollow marks. The band is the mar
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,14 +20,14 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import NullLocator
 
 from globalmask.present import style
-from globalmask.present.answer import MARGIN, MASKED, UNAIDED, Answer, Reading, answers, p_text
+from globalmask.present.answer import MARGIN, MASKED, UNAIDED, Answer, Reading, answers
 from globalmask.present.outputs import Plan, arm_of, full_size
 from globalmask.present.summary import averages, paper_of
 
 # The forest plot, in inches: words left of the axes, columns of numbers right of them.
 ROW, TOP, GAP, BOTTOM, EDGE = 0.2, 0.5, 0.95, 0.85, 0.04
 SIZE_WORDS, LETTER, RIGHT = 0.5, 0.058, 3.12
-COLUMNS = {"Gain (95 % interval)": 0.08, "CT + mask": 1.27, "Adjusted p": 1.92, "Runs × cases": 2.45}
+COLUMNS = {"Gain (95 % interval)": 0.08, "CT + mask": 1.27, "How sure": 1.88, "Runs × cases": 2.46}
 VARIANT_COLOURS = (style.SCENARIO_COLOURS["ct_mask"], "#0B3C5D", "#CC79A7", "#D55E00", "#56B4E9", "#8C6D1F", "#5F6B76")
 BAND: style.Look = dict(color="#DCE6EE", linewidth=0, zorder=1)
 MEAN_POINT: style.Look = dict(marker="s", markersize=3.5)
@@ -82,10 +81,8 @@ def answer_figure(plan: Plan, answer: Answer, scores: pd.DataFrame) -> tuple[Fig
     axes.set_axisbelow(True)
     axes.set_xlabel("Training cases n")
     axes.set_ylabel("Gain in Dice")
-    caption = (
-        f"CT + mask minus CT, {answer.arm}, variant {answer.variant}: mean with 95 % interval; faint dots: single "
-        f"runs;{' hollow: the paper, on its own data;' if paper else ''} band: ±{MARGIN} at full size."
-    )
+    hollow = "hollow: the paper, on its own data; " if paper else ""
+    caption = f"Mean with 95 % interval; faint: single runs; {hollow}band: ±{MARGIN} at full size."
     return figure, caption
 
 
@@ -150,8 +147,9 @@ def _start_of_size(axes: Axes, row: int, n: int, left: float) -> None:
 
 
 def _numbers(axes: Axes, row: int, reading: Reading) -> None:
-    p = "no test" if math.isnan(reading.p_adjusted) else p_text(reading.p_adjusted).removeprefix("p ").lstrip("= ")
-    cells = (reading.amount, reading.verdict, p, f"{reading.runs} × {reading.cases}")
+    sure = reading.certainty_brief.partition(":")[0].removesuffix(", exploratory")
+    sure = f"±{MARGIN} (TOST)" if reading.verdict == "equivalent" else sure
+    cells = (reading.amount, reading.verdict, sure, f"{reading.runs} × {reading.cases}")
     for text, offset in zip(cells, COLUMNS.values(), strict=True):
         _words(axes, row, text, offset, right=True)
 

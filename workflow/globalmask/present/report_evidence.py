@@ -1,0 +1,259 @@
+"""The evidence in the report, as plain values: verdicts on the paper's claims, numbers behind, how sure. No HTML."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from globalmask.present.answer import (
+    DASH,
+    MASKED,
+    UNAIDED,
+    Answer,
+    estimate_text,
+    minus,
+    p_text,
+    scenario_words,
+    sentence,
+)
+from globalmask.present.evidence_files import pick
+from globalmask.present.figures_context import METHOD_LABELS, floor_levels
+from globalmask.present.outputs import Plan
+from globalmask.present.report_sections import Grid
+
+VERDICTS = ("supported", "contradicted", "undecided", "not testable on this data")
+SIZE_QUANTITIES = {
+    "dice_gain_percent": ("Gain in %", 1),
+    "dice_gain_without_collapsed": ("Gain without collapsed runs", 3),
+    "share_improved": ("Share of pairs improved", 2),
+    "rank_biserial": ("Rank-biserial", 2),
+    "nsd_3mm_gain": ("Gain in NSD 3 mm", 3),
+    "hd95_mm_gain": ("Change of HD95 (mm)", 2),
+    "com_mm_gain": ("Change of centre distance (mm)", 2),
+}
+CURVE_QUANTITIES = {
+    "equivalent_n": "Unaided cases that the mask is worth",
+    "area_gain": "Gain in area under Dice over log2 n",
+    "gain_trend": "Change of the gain per doubling of n",
+    "steps_ratio": "Steps to a common validation Dice, CT / CT + mask",
+    "hours_ratio": "Hours to the best validation Dice, CT / CT + mask",
+    "hours_trend": "Trend of the hours over n",
+    "intensity_slope_gain": "Slope of Dice over the strength of a shift, difference",
+}
+UNSIGNED = ("equivalent_n", "steps_ratio", "hours_ratio", "share_improved", "collapse_share")
+SENSITIVITY = {
+    "dice_gain": "cases and runs (decides)",
+    "dice_gain_runs_only": "runs only",
+    "dice_gain_nadeau_bengio": "runs, corrected for shared training cases",
+}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One row of the verdicts: a claim of the paper judged in one arm and variant."""
+
+    claim: str
+    notes: list[str]
+    words: str
+    where: str
+    estimate: str
+    p: str
+    published: str
+    level_agrees: str
+    kind: str
+    rule: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Slip:
+    """A slip of the paper that a claim or table refers to."""
+
+    name: str
+    sentence: str
+
+
+def verdict_counts(claims: pd.DataFrame) -> list[tuple[str, int]]:
+    """How many rows have each verdict, all verdicts named."""
+    return [(verdict, int((claims["verdict"] == verdict).sum())) for verdict in VERDICTS]
+
+
+def verdict_groups(claims: pd.DataFrame) -> list[tuple[str, list[Judged]]]:
+    """Rows by verdict, in the order of `VERDICTS` and of the claims; empty groups are left out."""
+    groups = [(verdict, [_judged(row) for row in pick(claims, verdict=verdict).iloc]) for verdict in VERDICTS]
+    return [(verdict, rows) for verdict, rows in groups if rows]
+
+
+def slips_in(groups: Sequence[tuple[str, list[Judged]]], slips: pd.DataFrame) -> list[Slip]:
+    """The slips that the rows name, in their order."""
+    named = {note for _, rows in groups for row in rows for note in row.notes}
+    return [Slip(row["id"], minus(row["sentence"])) for row in slips.iloc if row["id"] in named]
+
+
+def numbers_behind(answers: Sequence[Answer], analysis: pd.DataFrame) -> Grid:
+    """One row an arm, variant and size: levels, gain, and every other measure of CT + mask against CT."""
+    shown = [quantity for quantity in SIZE_QUANTITIES if (analysis["quantity"] == quantity).any()]
+    rows = []
+    for answer in answers:
+        mine = pick(analysis, arm=answer.arm, variant=answer.variant, structure="", space="crop")
+        mine = pick(mine, scenario=MASKED, reference=UNAIDED)
+        for reading in answer.readings:
+            at = mine[mine["n_train"] == reading.n]
+            levels = [DASH if math.isnan(level) else f"{level:.3f}" for level in (reading.unaided, reading.masked)]
+            others = [_shown(at, quantity, SIZE_QUANTITIES[quantity][1]) for quantity in shown]
+            about = [_arm(answer.arm, answer.synthetic), answer.variant, str(reading.n), *levels]
+            rows.append([*about, reading.amount, *others, f"{reading.runs} × {reading.cases}"])
+    header = ["Arm", "Variant", "n", "CT", "CT + mask", "Gain in Dice", *(SIZE_QUANTITIES[q][0] for q in shown)]
+    note = (
+        "Brackets: 95 % intervals over cases and runs. All but the gain in Dice at the planned sizes is exploratory. "
+        "Collapsed: a run in which a structure has a mean Dice of about 0, as the paper prints it."
+    )
+    return Grid([*header, "Runs × cases"], rows, note=note)
+
+
+def curves(analysis: pd.DataFrame) -> Grid:
+    """What the mask is worth in cases, over all sizes, in time and under shifts: one row an estimate."""
+    rows = []
+    for quantity, words in CURVE_QUANTITIES.items():
+        for row in pick(analysis, quantity=quantity, structure="").iloc:
+            if row["space"] != "native":
+                about = [row["arm"], row["variant"], words, _contrast(row), _size(row["n_train"])]
+                rows.append([*about, _estimate(row), _p(row), _runs(row), row["notice"]])
+    header = ["Arm", "Variant", "What", "Of", "n", "Estimate (interval)", "p", "Runs × cases", "Notice"]
+    return Grid(header, rows, note="p values are adjusted by Benjamini and Hochberg and exploratory.")
+
+
+def other_contrasts(analysis: pd.DataFrame) -> Grid:
+    """Gains in Dice of every other pair of inputs (mask alone, controls), one row an arm, variant, pair and size."""
+    gains = pick(analysis, quantity="dice_gain", structure="", space="crop")
+    gains = gains[(gains["scenario"] != MASKED) | (gains["reference"] != UNAIDED)]
+    rows = [
+        [row["arm"], row["variant"], _contrast(row), _size(row["n_train"]), _estimate(row), _p(row), _runs(row)]
+        for row in gains.iloc
+    ]
+    header = ["Arm", "Variant", "Inputs", "n", "Gain in Dice", "p", "Runs × cases"]
+    return Grid(header, rows, note="p values are adjusted by Benjamini and Hochberg and exploratory.")
+
+
+def sensitivity(analysis: pd.DataFrame) -> Grid:
+    """The gain of CT + mask under each view of what is random: interval and unadjusted p."""
+    gains = pick(analysis, scenario=MASKED, reference=UNAIDED, structure="", space="crop")
+    rows = []
+    for keys, those in gains[gains["quantity"].isin(SENSITIVITY)].groupby(["arm", "variant", "n_train"], sort=False):
+        for quantity, words in SENSITIVITY.items():
+            for row in pick(those, quantity=quantity).iloc:
+                arm, variant, n = keys
+                rows.append([arm, variant, _size(n), words, _estimate(row), _p_value(row["p"]), row["notice"]])
+    header = ["Arm", "Variant", "n", "Random are", "Gain in Dice", "p, not adjusted", "Notice"]
+    note = (
+        "A test over runs alone takes these test patients for all patients; it is shown because the literature uses "
+        "it, and decides nothing here."
+    )
+    return Grid(header, rows, note=note)
+
+
+def collapses(analysis: pd.DataFrame) -> Grid:
+    """Share of runs in which any structure collapsed, one row an arm, variant, size and input."""
+    rows = [
+        [row["arm"], row["variant"], _size(row["n_train"]), _contrast(row), _estimate(row, 2), f"{row['runs']:.0f}"]
+        for row in pick(analysis, quantity="collapse_share", structure="", space="crop").iloc
+    ]
+    header = ["Arm", "Variant", "n", "Input", "Share of runs with a collapse", "Runs"]
+    return Grid(header, rows, note="Brackets: 95 % Wilson intervals.")
+
+
+def limits(plan: Plan, floors: pd.DataFrame) -> Grid:
+    """Floors and ceilings: mean Dice of what learns nothing and of what cannot be beaten."""
+    rows = []
+    for arm in plan["arms"]:
+        for row in floor_levels(floors, arm["name"]).iloc:
+            words = METHOD_LABELS.get(row["method"], row["method"])
+            name = _arm(arm["name"], arm["synthetic"])
+            rows.append([name, words, _size(row["n_train"]), f"{row['dice']:.3f}", f"{row['cases']}"])
+    return Grid(["Arm", "What", "n", "Mean Dice", "Cases"], rows)
+
+
+def power_table(record: Mapping[str, Any]) -> Grid:
+    """The power that the plan has: chance to find a gain of a given size, alone and as the first of the family."""
+    rows = [
+        [f"{row['gain']:.2f}", str(row["runs"]), str(row["cases"]), str(row["folds"])]
+        + [f"{100 * row[key]:.0f} %" for key in ("alone", "first_of_family")]
+        for row in record["power"]
+    ]
+    return Grid(["True gain in Dice", "Runs", "Test cases", "Folds", "Found alone", "Found after Holm"], rows)
+
+
+def _judged(row: pd.Series) -> Judged:
+    size = f"n = {row['n_train']}" if row["n_train"].isdigit() else f"{row['n_train']} sizes"
+    about = " / ".join(part for part in (row["arm"], row["variant"]) if part)
+    return Judged(
+        claim=row["id"],
+        notes=re.findall(r"I-\d\d", row["footnotes"]),
+        words=f"{row['claim']} ({row['dataset']}, {size})",
+        where=about or DASH,
+        estimate=_with_unit(estimate_text(row["estimate"], row["low"], row["high"], _digits(row)), row["unit"]),
+        p=_p_value(row["p"]),
+        published=minus(row["published_value"]) or DASH,
+        level_agrees=row["level_agrees"] or DASH,
+        kind=row["kind_of_evidence"],
+        rule=row["rule"],
+        source=row["source"],
+    )
+
+
+def _digits(row: pd.Series) -> int:
+    """Digits after the point: three for Dice and shares, one for percent and large numbers."""
+    return 3 if math.isnan(row["estimate"]) or abs(row["estimate"]) < 2 else 1
+
+
+def _with_unit(text: str, unit: str) -> str:
+    return f"{text} {unit}" if unit and text != DASH else text
+
+
+def _shown(rows: pd.DataFrame, quantity: str, digits: int) -> str:
+    found = pick(rows, quantity=quantity)
+    return _estimate(found.iloc[0], digits) if len(found) else DASH
+
+
+def _estimate(row: pd.Series, digits: int = 3) -> str:
+    text = estimate_text(row["estimate"], row["low"], row["high"], digits)
+    if row["quantity"] in UNSIGNED:
+        text = text.replace("+", "")
+    if row["level"] != 0.95 and "(" in text:
+        text = text.replace(")", f"; {100 * row['level']:.0f} %)")
+    return text if text != DASH else row["notice"] or DASH
+
+
+def _p(row: pd.Series) -> str:
+    return _p_value(row["p_adjusted"])
+
+
+def _p_value(p: float) -> str:
+    return DASH if math.isnan(p) else p_text(p).removeprefix("p ").removeprefix("= ")
+
+
+def _contrast(row: pd.Series) -> str:
+    return scenario_words(row["scenario"], row["reference"]) if row["scenario"] else DASH
+
+
+def _size(n: float) -> str:
+    return "all" if math.isnan(n) else f"{n:.0f}"
+
+
+def _runs(row: pd.Series) -> str:
+    return " × ".join(DASH if math.isnan(row[key]) else f"{row[key]:.0f}" for key in ("runs", "cases"))
+
+
+def _arm(name: str, synthetic: bool) -> str:
+    return f"{name} (SYNTHETIC)" if synthetic else name
+
+
+def alternative(answer: Answer) -> str:
+    """Words for those who do not see the small picture: every size in a sentence."""
+    sizes = " ".join(sentence(reading) for reading in answer.readings)
+    return f"Gain in Dice of CT + mask over CT against training size, {answer.arm}. {sizes}".strip()
