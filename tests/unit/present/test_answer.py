@@ -11,7 +11,7 @@ from fake_evidence import analysis_of, analysis_row
 from globalmask.present.answer import answers, estimate_text, headline, p_text, readings, sentence, verdict_of
 
 TESTED = {"p": 0.001, "p_adjusted": 0.004, "adjusted_by": "holm"}
-NOT_TESTED = {"runs": 3, "notice": "3 runs, 5 needed"}
+NOT_TESTED = {"runs": 3, "notice": "3 runs: no p value under 5"}
 UNSURE = {"p": 0.2, "p_adjusted": 0.4}
 EXPLORATORY = {"family": "exploratory", "adjusted_by": "bh"}
 
@@ -53,11 +53,11 @@ def test_every_size_is_a_sentence() -> None:
         gain(2, 0.10, -0.01, 0.21, **NOT_TESTED),
         gain(1, 0.2134, 0.1249, 0.3019, p=0.0001, p_adjusted=0.0004),
     )
-    assert [sentence(reading) for reading in readings(rows)] == [
+    assert [sentence(reading) for reading in readings(rows, 26)] == [
         "With 1 training case, the mask helps: Dice +0.213 (95 % interval +0.125 to +0.302); adjusted p < 0.001; "
         "10 runs, 12 test cases.",
-        "With 2 training cases, undecided: Dice +0.100 (95 % interval −0.010 to +0.210); no test: 3 runs, 5 needed; "
-        "3 runs, 12 test cases.",
+        "With 2 training cases, undecided: Dice +0.100 (95 % interval −0.010 to +0.210); 3 runs: no p value "
+        "under 5; 3 runs, 12 test cases.",
         "With 4 training cases, undecided: Dice +0.030 (95 % interval −0.010 to +0.070); adjusted p = 0.400; "
         "10 runs, 12 test cases.",
         "With 8 training cases, the mask harms: Dice −0.050 (95 % interval −0.080 to −0.020); adjusted p = 0.006; "
@@ -79,14 +79,14 @@ def test_the_headline_names_every_size_once() -> None:
         gain(26, -0.004, -0.013, 0.005, **UNSURE),
         equivalence(26, 0.01),
     )
-    assert headline(readings(rows), synthetic=False) == (
+    assert headline(readings(rows, 26), synthetic=False) == (
         "On these data the mask helps with 1 and 2 training cases; harms with 8; does not help with 16; makes no "
         "difference (within ±0.02 Dice) with 26; undecided with 4."
     )
 
 
 def test_headlines_of_runs_that_decide_nothing() -> None:
-    few = readings(analysis_of(*(gain(n, 0.2, 0.1, 0.3, **NOT_TESTED) for n in (1, 2, 4))))
+    few = readings(analysis_of(*(gain(n, 0.2, 0.1, 0.3, **NOT_TESTED) for n in (1, 2, 4))), 4)
     assert headline(few, synthetic=True) == (
         "On these SYNTHETIC data it is undecided whether the mask helps with 1, 2 and 4 training cases."
     )
@@ -95,7 +95,7 @@ def test_headlines_of_runs_that_decide_nothing() -> None:
 
 def test_only_the_mean_over_structures_on_the_prepared_grid_answers() -> None:
     plan = {
-        "arms": [{"name": "brain", "synthetic": False}],
+        "arms": [{"name": "brain", "synthetic": False, "sizes": [1, 4]}],
         "variants": [
             {"name": "modern", "arms": ["brain"], "scenarios": ["ct", "ct_mask"]},
             {"name": "masks", "arms": ["brain"], "scenarios": ["mask"]},
@@ -110,6 +110,7 @@ def test_only_the_mean_over_structures_on_the_prepared_grid_answers() -> None:
         gain(1, -0.2, -0.3, -0.1, **TESTED, variant="paper"),
         analysis_row("dice_level", 1, 0.41, scenario="ct", reference=""),
         analysis_row("dice_level", 1, 0.61, reference=""),
+        equivalence(1, 0.01),  # of no plan: 1 is not the full size
         analysis_row("dice_gain_without_collapsed", 1, 0.035, (-0.01, 0.08), runs=6),
     )
     modern, paper = answers(plan, analysis)
@@ -122,6 +123,6 @@ def test_only_the_mean_over_structures_on_the_prepared_grid_answers() -> None:
 
 def test_numbers_in_words() -> None:
     assert [p_text(p) for p in (0.0009, 0.0123, 1.0)] == ["p < 0.001", "p = 0.012", "p = 1.000"]
-    assert estimate_text(-0.0345, -0.1, 0.031, 2) == "−0.03 (−0.10 to +0.03)"
+    assert estimate_text(-0.0345, -0.1, 0.031, 2) == "−0.03 (−0.10\u00a0to\u00a0+0.03)"
     assert estimate_text(0.1, float("nan"), float("nan")) == "+0.100"
     assert estimate_text(float("nan"), 0.0, 0.0) == "–"

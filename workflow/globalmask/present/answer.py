@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 
 from globalmask.present.evidence_files import pick
-from globalmask.present.outputs import Plan, contrasted_variants
+from globalmask.present.outputs import Plan, contrasted_variants, full_size
 from globalmask.present.style import scenario_label
 
 ALPHA = 0.05
@@ -76,16 +76,21 @@ def answers(plan: Plan, analysis: pd.DataFrame) -> list[Answer]:
     for arm in plan["arms"]:
         for place, variant in enumerate(contrasted_variants(plan, arm["name"])):
             mine = pick(analysis, arm=arm["name"], variant=variant, structure="", space="crop")
-            sizes = readings(mine)
+            sizes = readings(mine, full_size(arm))
             said = headline(sizes, arm["synthetic"])
             found.append(Answer(arm["name"], variant, arm["synthetic"], place == 0, said, sizes))
     return found
 
 
-def readings(rows: pd.DataFrame) -> list[Reading]:
-    """One reading a training size, from the rows of one arm and variant (mean over structures, prepared grid)."""
+def readings(rows: pd.DataFrame, full: int) -> list[Reading]:
+    """One reading a training size, from the rows of one arm and variant (mean over structures, prepared grid).
+
+    The equivalence test is read at the full size alone, as planned.
+    """
     gains = pick(rows, quantity="dice_gain", scenario=MASKED, reference=UNAIDED).dropna(subset=["n_train"])
-    return [_reading(gain, rows[rows["n_train"] == gain["n_train"]]) for gain in gains.sort_values("n_train").iloc]
+    return [
+        _reading(gain, rows[rows["n_train"] == gain["n_train"]], full) for gain in gains.sort_values("n_train").iloc
+    ]
 
 
 def verdict_of(gain: Mapping[str, Any], equivalence: Mapping[str, Any] | None) -> str:
@@ -139,16 +144,16 @@ def certainty(gain: Mapping[str, Any], equivalence: Mapping[str, Any] | None, ve
         interval = minus(f"{equivalence['low']:+.3f} to {equivalence['high']:+.3f}")
         return f"{100 * equivalence['level']:.0f} % interval {interval} inside ±{MARGIN}"
     if math.isnan(gain["p_adjusted"]):
-        return f"no test: {gain['notice']}" if gain["notice"] else "no test"
+        return str(gain["notice"]) or "no test"
     return f"adjusted {p_text(gain['p_adjusted'])}" + ("" if gain["family"] == "primary" else ", exploratory")
 
 
 def certainty_brief(gain: Mapping[str, Any], equivalence: Mapping[str, Any] | None, verdict: str) -> str:
-    """The same for a narrow column: `p < 0.001`, `90 %: −0.011 to +0.003`, `no test`."""
+    """The same for a narrow column: `p < 0.001`, `90 %: −0.011 to +0.003`, `3 runs: no p value under 5`."""
     if verdict == "equivalent" and equivalence is not None:
         return minus(f"{100 * equivalence['level']:.0f} %: {equivalence['low']:+.3f} to {equivalence['high']:+.3f}")
     if math.isnan(gain["p_adjusted"]):
-        return f"no test: {gain['notice']}" if gain["notice"] else "no test"
+        return str(gain["notice"]) or "no test"
     return p_text(gain["p_adjusted"]) + ("" if gain["family"] == "primary" else ", exploratory")
 
 
@@ -158,12 +163,15 @@ def p_text(p: float) -> str:
 
 
 def estimate_text(estimate: float, low: float, high: float, digits: int = 3) -> str:
-    """`+0.120 (+0.040 to +0.200)`; the estimate alone without an interval, a dash without an estimate."""
+    """`+0.120 (+0.040 to +0.200)`, never broken inside the brackets.
+
+    The estimate alone where there is no interval, a dash where there is no estimate.
+    """
     if math.isnan(estimate):
         return DASH
     if math.isnan(low) or math.isnan(high):
         return signed(estimate, digits)
-    return minus(f"{estimate:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})")
+    return minus(f"{estimate:+.{digits}f} ({low:+.{digits}f}\u00a0to\u00a0{high:+.{digits}f})")
 
 
 def signed(value: float, digits: int = 3) -> str:
@@ -181,8 +189,9 @@ def count(number: float, noun: str) -> str:
     return f"{number:.0f} {noun}{'' if number == 1 else 's'}"
 
 
-def _reading(gain: pd.Series, rows: pd.DataFrame) -> Reading:
-    equivalence = _one(rows, quantity="dice_equivalence", scenario=MASKED, reference=UNAIDED)
+def _reading(gain: pd.Series, rows: pd.DataFrame, full: int) -> Reading:
+    tested = _one(rows, quantity="dice_equivalence", scenario=MASKED, reference=UNAIDED)
+    equivalence = tested if gain["n_train"] == full else None
     without = _one(rows, quantity="dice_gain_without_collapsed", scenario=MASKED, reference=UNAIDED)
     levels = [_one(rows, quantity="dice_level", scenario=scenario, reference="") for scenario in (UNAIDED, MASKED)]
     verdict = verdict_of(gain, equivalence)

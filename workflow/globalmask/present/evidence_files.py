@@ -1,4 +1,4 @@
-"""Reading what the statistics left: `analysis.csv`, `analysis.json`, `claims.csv`, `floors.csv`, the paper's slips.
+"""Reading what the statistics left: `analysis.csv`, `analysis.json`, `claims.csv`, `floors.csv`.
 
 An empty cell is NaN in a column of numbers and "" in a column of words. Floors and ceilings exist only
 where the config asks for them, so a missing `floors.csv` is an empty frame; the others must be there.
@@ -12,7 +12,6 @@ from typing import Any
 import pandas as pd
 
 from globalmask.errors import UserError
-from globalmask.evidence.published_numbers import DATA
 from globalmask.present.results import read_json
 
 ANALYSIS_NUMBERS = ("n_train", "estimate", "low", "high", "level", "p", "p_adjusted", "runs", "cases")
@@ -20,14 +19,13 @@ ANALYSIS_WORDS = (
     *("data", "arm", "variant", "family", "quantity", "scenario", "reference", "structure", "space"),
     *("adjusted_by", "method", "notice"),
 )
-CLAIM_NUMBERS = ("estimate", "low", "high", "p")
+CLAIM_NUMBERS = ("estimate", "low", "high", "p", "published_same_structures")
 CLAIM_WORDS = (
     *("id", "dataset", "n_train", "claim", "kind_of_evidence", "arm", "variant", "verdict", "unit"),
     *("published_value", "rule", "level_agrees", "footnotes", "source"),
 )
 FLOOR_NUMBERS = ("n_train", "dice")
 FLOOR_WORDS = ("arm", "method", "case", "structure", "space")
-SLIP_WORDS = ("id", "touches", "sentence")
 
 
 def read_analysis(run_dir: Path) -> pd.DataFrame:
@@ -36,7 +34,7 @@ def read_analysis(run_dir: Path) -> pd.DataFrame:
 
 
 def read_analysis_record(run_dir: Path) -> dict[str, Any]:
-    """`analysis.json`: the plan's digest, departures from it, its power."""
+    """`analysis.json`: the plan's file and digest, departures from it, its power and that of the run."""
     path = Path(run_dir) / "analysis.json"
     record = read_json(path)
     if record is None:
@@ -55,11 +53,6 @@ def read_floors(run_dir: Path) -> pd.DataFrame:
     if not path.is_file():
         return pd.DataFrame(columns=[*FLOOR_WORDS, *FLOOR_NUMBERS])
     return _read(path, FLOOR_WORDS, FLOOR_NUMBERS)
-
-
-def read_slips(path: Path = DATA / "published_slips.csv") -> pd.DataFrame:
-    """The paper's slips: id (`I-04`), what each touches (tables and claims), and the sentence about it."""
-    return _read(path, SLIP_WORDS, ()) if path.is_file() else pd.DataFrame(columns=SLIP_WORDS)
 
 
 def pick(rows: pd.DataFrame, **wanted: object) -> pd.DataFrame:

@@ -147,7 +147,9 @@ def _start_of_size(axes: Axes, row: int, n: int, left: float) -> None:
 
 
 def _numbers(axes: Axes, row: int, reading: Reading) -> None:
-    sure = reading.certainty_brief.partition(":")[0].removesuffix(", exploratory")
+    sure = (
+        reading.certainty_brief.removesuffix(", exploratory") if reading.certainty_brief.startswith("p") else "no test"
+    )
     sure = f"±{MARGIN} (TOST)" if reading.verdict == "equivalent" else sure
     cells = (reading.amount, reading.verdict, sure, f"{reading.runs} × {reading.cases}")
     for text, offset in zip(cells, COLUMNS.values(), strict=True):

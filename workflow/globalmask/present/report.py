@@ -24,7 +24,6 @@ from globalmask.present.evidence_files import (
     read_analysis_record,
     read_claims,
     read_floors,
-    read_slips,
 )
 from globalmask.present.outputs import (
     FIGURES,
@@ -128,14 +127,16 @@ def _evidence(run_dir: Path, plan: Plan) -> dict[str, Any]:
         "evidence_figures": _evidence_figures(run_dir, plan),
         "verdict_counts": evidence.verdict_counts(claims),
         "verdicts": judged,
-        "slips": evidence.slips_in(judged, read_slips()),
+        "slips": evidence.slips_in(judged),
         "numbers": evidence.numbers_behind(found, analysis),
         "contrasts": evidence.other_contrasts(analysis),
         "curves": evidence.curves(analysis),
         "collapses": evidence.collapses(analysis),
-        "plan_hash": record["plan_sha256"],
+        "plan_file": record["plan"],
+        "plan_hash": record["sha256"],
         "departures": record["departures"],
-        "power": evidence.power_table(record),
+        "power_planned": evidence.power_planned(record),
+        "power_of_run": evidence.power_of_run(record),
         "sensitivity": evidence.sensitivity(analysis),
         "limits": evidence.limits(plan, read_floors(run_dir)),
     }
@@ -219,6 +220,7 @@ def _shown(table: Table) -> dict[str, Any]:
         "rows": [(place in starts, row) for place, row in enumerate(table.rows)],
         "words": text_columns(table),
         "published": published,
+        "slips": table.slips,
     }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,12 +24,13 @@ from globalmask.present.evidence_files import pick
 from globalmask.present.figures_context import METHOD_LABELS, floor_levels
 from globalmask.present.outputs import Plan
 from globalmask.present.report_sections import Grid
+from globalmask.present.slips import Slip, names_in, slips_of
 
 VERDICTS = ("supported", "contradicted", "undecided", "not testable on this data")
 SIZE_QUANTITIES = {
     "dice_gain_percent": ("Gain in %", 1),
     "dice_gain_without_collapsed": ("Gain without collapsed runs", 3),
-    "share_improved": ("Share of pairs improved", 2),
+    "share_improved": ("Share of cases improved", 2),
     "rank_biserial": ("Rank-biserial", 2),
     "nsd_3mm_gain": ("Gain in NSD 3 mm", 3),
     "hd95_mm_gain": ("Change of HD95 (mm)", 2),
@@ -70,14 +70,6 @@ class Judged:
     source: str
 
 
-@dataclass(frozen=True)
-class Slip:
-    """A slip of the paper that a claim or table refers to."""
-
-    name: str
-    sentence: str
-
-
 def verdict_counts(claims: pd.DataFrame) -> list[tuple[str, int]]:
     """How many rows have each verdict, all verdicts named."""
     return [(verdict, int((claims["verdict"] == verdict).sum())) for verdict in VERDICTS]
@@ -89,10 +81,9 @@ def verdict_groups(claims: pd.DataFrame) -> list[tuple[str, list[Judged]]]:
     return [(verdict, rows) for verdict, rows in groups if rows]
 
 
-def slips_in(groups: Sequence[tuple[str, list[Judged]]], slips: pd.DataFrame) -> list[Slip]:
-    """The slips that the rows name, in their order."""
-    named = {note for _, rows in groups for row in rows for note in row.notes}
-    return [Slip(row["id"], minus(row["sentence"])) for row in slips.iloc if row["id"] in named]
+def slips_in(groups: Sequence[tuple[str, list[Judged]]]) -> list[Slip]:
+    """The slips of the paper that the rows name."""
+    return slips_of({note for _, rows in groups for row in rows for note in row.notes})
 
 
 def numbers_behind(answers: Sequence[Answer], analysis: pd.DataFrame) -> Grid:
@@ -118,12 +109,14 @@ def numbers_behind(answers: Sequence[Answer], analysis: pd.DataFrame) -> Grid:
 
 def curves(analysis: pd.DataFrame) -> Grid:
     """What the mask is worth in cases, over all sizes, in time and under shifts: one row an estimate."""
+    mine = analysis[(analysis["structure"] == "") & (analysis["space"] != "native")]
+    mine = mine[(mine["reference"] == "") | ((mine["scenario"] == MASKED) & (mine["reference"] == UNAIDED))]
     rows = []
     for quantity, words in CURVE_QUANTITIES.items():
-        for row in pick(analysis, quantity=quantity, structure="").iloc:
-            if row["space"] != "native":
-                about = [row["arm"], row["variant"], words, _contrast(row), _size(row["n_train"])]
-                rows.append([*about, _estimate(row), _p(row), _runs(row), row["notice"]])
+        for row in pick(mine, quantity=quantity).iloc:
+            about = [row["arm"], row["variant"], words, _contrast(row), _size(row["n_train"])]
+            estimate = DASH if math.isnan(row["estimate"]) else _estimate(row)
+            rows.append([*about, estimate, _p(row), _runs(row), row["notice"]])
     header = ["Arm", "Variant", "What", "Of", "n", "Estimate (interval)", "p", "Runs × cases", "Notice"]
     return Grid(header, rows, note="p values are adjusted by Benjamini and Hochberg and exploratory.")
 
@@ -178,14 +171,31 @@ def limits(plan: Plan, floors: pd.DataFrame) -> Grid:
     return Grid(["Arm", "What", "n", "Mean Dice", "Cases"], rows)
 
 
-def power_table(record: Mapping[str, Any]) -> Grid:
-    """The power that the plan has: chance to find a gain of a given size, alone and as the first of the family."""
-    rows = [
-        [f"{row['gain']:.2f}", str(row["runs"]), str(row["cases"]), str(row["folds"])]
-        + [f"{100 * row[key]:.0f} %" for key in ("alone", "first_of_family")]
-        for row in record["power"]
-    ]
-    return Grid(["True gain in Dice", "Runs", "Test cases", "Folds", "Found alone", "Found after Holm"], rows)
+def power_planned(record: Mapping[str, Any]) -> Grid:
+    """The power of the plan: chance to find a gain of a given size, alone and as the first of the family."""
+    rows = [_power(row) for row in record["power_planned"]]
+    return Grid(list(_POWER_HEADER), rows, note=f"Spreads that are assumed: {_assumed(record)}.")
+
+
+def power_of_run(record: Mapping[str, Any]) -> Grid:
+    """The same with the runs and cases that this run has, for each arm and planned size."""
+    rows = [[row["arm"], str(row["n_train"]), *_power(row)] for row in record["power_of_run"]]
+    return Grid(["Arm", "n", *_POWER_HEADER], rows)
+
+
+_POWER_HEADER = ("True gain in Dice", "Runs", "Test cases", "Folds", "Found alone", "Found as first of the family")
+
+
+def _power(row: Mapping[str, Any]) -> list[str]:
+    counts = [str(row[key]) for key in ("runs", "cases", "folds")]
+    return [f"{row['gain']:.2f}", *counts, *(f"{100 * row[key]:.0f} %" for key in ("alone", "first_of_family"))]
+
+
+def _assumed(record: Mapping[str, Any]) -> str:
+    sds = {"runs": "run_sd", "cases": "case_sd", "case and run": "rest_sd"}
+    assumed = record["assumed"]
+    words = ", ".join(f"SD between {name} {assumed[key]:g}" for name, key in sds.items())
+    return f"{words} (Dice; {assumed['source']})"
 
 
 def _judged(row: pd.Series) -> Judged:
@@ -193,12 +203,12 @@ def _judged(row: pd.Series) -> Judged:
     about = " / ".join(part for part in (row["arm"], row["variant"]) if part)
     return Judged(
         claim=row["id"],
-        notes=re.findall(r"I-\d\d", row["footnotes"]),
+        notes=names_in(row["footnotes"]),
         words=f"{row['claim']} ({row['dataset']}, {size})",
         where=about or DASH,
-        estimate=_with_unit(estimate_text(row["estimate"], row["low"], row["high"], _digits(row)), row["unit"]),
+        estimate=_with_unit(estimate_text(row["estimate"], row["low"], row["high"], _digits(row["unit"])), row["unit"]),
         p=_p_value(row["p"]),
-        published=minus(row["published_value"]) or DASH,
+        published=_published(row),
         level_agrees=row["level_agrees"] or DASH,
         kind=row["kind_of_evidence"],
         rule=row["rule"],
@@ -206,9 +216,16 @@ def _judged(row: pd.Series) -> Judged:
     )
 
 
-def _digits(row: pd.Series) -> int:
-    """Digits after the point: three for Dice and shares, one for percent and large numbers."""
-    return 3 if math.isnan(row["estimate"]) or abs(row["estimate"]) < 2 else 1
+def _published(row: pd.Series) -> str:
+    """As printed, and over the arm's structures where that is another number."""
+    text, same = minus(row["published_value"]) or DASH, row["published_same_structures"]
+    if math.isnan(same) or f"{same:.{_digits(row['unit'])}f}".rstrip("0").rstrip(".") == row["published_value"]:
+        return text
+    return minus(f"{text}; these structures: {same:.{_digits(row['unit'])}f}")
+
+
+def _digits(unit: str) -> int:
+    return {"%": 1, "mm": 2}.get(unit.partition(" ")[0], 3)
 
 
 def _with_unit(text: str, unit: str) -> str:
