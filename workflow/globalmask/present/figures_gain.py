@@ -40,9 +40,9 @@ PUBLISHED: style.Look = dict(
 def run_gains(scores: pd.DataFrame, arm: str, variant: str) -> pd.DataFrame:
     """Gain in Dice of every run, mean over structures and test cases: columns n_train, replicate, gain."""
     mine = (scores["arm"] == arm) & (scores["variant"] == variant) & (scores["space"] == "crop")
-    means = scores[mine].pivot_table(index=["n_train", "replicate"], columns="scenario", values="dice")
-    gains = means[MASKED] - means[UNAIDED] if {MASKED, UNAIDED} <= set(means) else pd.Series(dtype=float)
-    return gains.dropna().rename("gain").rename_axis(["n_train", "replicate"]).reset_index()
+    means = scores[mine].groupby(["n_train", "replicate", "scenario"])["dice"].mean().unstack("scenario")
+    means = means.reindex(columns=[MASKED, UNAIDED])
+    return (means[MASKED] - means[UNAIDED]).dropna().rename("gain").reset_index()
 
 
 def published_gains(arm: Mapping[str, Any]) -> dict[int, float]:

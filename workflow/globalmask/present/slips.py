@@ -21,6 +21,11 @@ class Slip:
     name: str
     sentence: str
 
+    @property
+    def title(self) -> str:
+        """What a footnote begins with."""
+        return f"Slip {self.name} of the paper"
+
 
 def slips_of(names: Collection[str], path: Path | None = None) -> list[Slip]:
     """The slips of these names, in the order of the file."""

@@ -166,7 +166,7 @@ def markdown(table: Table) -> str:
     lines += ["|" + "|".join("---" if i < text_columns(table) else "---:" for i in range(len(heads))) + "|"]
     lines += ["| " + " | ".join(_md(cell) for cell in row) + " |" for row in table.rows]
     for slip in table.slips:
-        lines += ["", f"{slip.name}: {slip.sentence}"]
+        lines += ["", f"{slip.title}: {slip.sentence}"]
     return "\n".join(lines) + "\n"
 
 
@@ -198,7 +198,7 @@ def latex(table: Table) -> str:
         *body,
         r"\bottomrule",
         r"\end{tabular}}",
-        *(rf"\par\smallskip\footnotesize {slip.name}: {_tex(slip.sentence)}" for slip in table.slips),
+        *(rf"\par\smallskip\footnotesize {slip.title}: {_tex(slip.sentence)}" for slip in table.slips),
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
