@@ -88,7 +88,11 @@ def test_the_headline_names_every_size_once() -> None:
 def test_headlines_of_runs_that_decide_nothing() -> None:
     few = readings(analysis_of(*(gain(n, 0.2, 0.1, 0.3, **NOT_TESTED) for n in (1, 2, 4))), 4)
     assert headline(few, synthetic=True) == (
-        "On these SYNTHETIC data it is undecided whether the mask helps with 1, 2 and 4 training cases."
+        "On these SYNTHETIC data there are too few runs to tell whether the mask helps with 1, 2 and 4 training cases."
+    )
+    unsure = [gain(1, 0.03, -0.01, 0.07, **UNSURE), gain(2, 0.2, 0.1, 0.3, **NOT_TESTED)]
+    assert headline(readings(analysis_of(*unsure), 4), synthetic=False) == (
+        "On these data it is undecided whether the mask helps with 1 training case; too few runs to tell with 2."
     )
     assert headline([], synthetic=False) == "On these data CT and CT + mask were not compared."
 

@@ -24,13 +24,15 @@ from globalmask.present.style import scenario_label
 ALPHA = 0.05
 MARGIN = 0.02  # Dice: smaller differences count as none (analysis_plan.yaml)
 MASKED, UNAIDED = "ct_mask", "ct"
-VERDICTS = ("helps", "harms", "does not help", "equivalent", "undecided")
 DASH = "–"
-_SAID = {
-    "helps": "helps with",
-    "harms": "harms with",
-    "does not help": "does not help with",
-    "equivalent": f"makes no difference (within ±{MARGIN} Dice) with",
+_NO_DIFFERENCE = f"makes no difference (within ±{MARGIN} Dice) with"
+_SAID = {  # outcome: how a headline begins with it, and goes on with it
+    "helps": ("the mask helps with", "helps with"),
+    "harms": ("the mask harms with", "harms with"),
+    "does not help": ("the mask does not help with", "does not help with"),
+    "equivalent": (f"the mask {_NO_DIFFERENCE}", _NO_DIFFERENCE),
+    "undecided": ("it is undecided whether the mask helps with", "undecided with"),
+    "untested": ("there are too few runs to tell whether the mask helps with", "too few runs to tell with"),
 }
 
 
@@ -44,6 +46,7 @@ class Reading:
     low: float
     high: float
     level: float
+    tested: bool
     certainty: str
     certainty_brief: str
     runs: int
@@ -94,7 +97,7 @@ def readings(rows: pd.DataFrame, full: int) -> list[Reading]:
 
 
 def verdict_of(gain: Mapping[str, Any], equivalence: Mapping[str, Any] | None) -> str:
-    """One of `VERDICTS` from the row of the gain and, where planned, that of its equivalence test."""
+    """One of the five words above from the row of the gain and, where planned, that of its equivalence test."""
     if equivalence is not None and _p(equivalence) < ALPHA:
         return "equivalent"
     p = gain["p_adjusted"]
@@ -110,15 +113,13 @@ def headline(sizes: Sequence[Reading], synthetic: bool) -> str:
     where = "On these SYNTHETIC data" if synthetic else "On these data"
     if not sizes:
         return f"{where} CT and CT + mask were not compared."
-    by_verdict = {verdict: [r.n for r in sizes if r.verdict == verdict] for verdict in VERDICTS}
-    undecided = by_verdict.pop("undecided")
-    parts = [f"{_SAID[verdict]} {_numbers(ns)}" for verdict, ns in by_verdict.items() if ns]
-    if not parts:
-        return f"{where} it is undecided whether the mask helps with {_cases(undecided)}."
-    parts += [f"undecided with {_numbers(undecided)}"] if undecided else []
-    first = next(ns for ns in by_verdict.values() if ns)
-    parts[0] += f" training case{'' if first == [1] else 's'}"
-    return f"{where} the mask {'; '.join(parts)}."
+    by_outcome: dict[str, list[int]] = {outcome: [] for outcome in _SAID}
+    for reading in sizes:
+        untested = reading.verdict == "undecided" and not reading.tested
+        by_outcome["untested" if untested else reading.verdict].append(reading.n)
+    (first, ns), *others = ((outcome, ns) for outcome, ns in by_outcome.items() if ns)
+    parts = [f"{where} {_SAID[first][0]} {_cases(ns)}", *(f"{_SAID[other][1]} {_numbers(at)}" for other, at in others)]
+    return "; ".join(parts) + "."
 
 
 def sentence(reading: Reading) -> str:
@@ -149,11 +150,11 @@ def certainty(gain: Mapping[str, Any], equivalence: Mapping[str, Any] | None, ve
 
 
 def certainty_brief(gain: Mapping[str, Any], equivalence: Mapping[str, Any] | None, verdict: str) -> str:
-    """The same for a narrow column: `p < 0.001`, `90 %: −0.011 to +0.003`, `3 runs: no p value under 5`."""
+    """The same for a narrow column: `p < 0.001`, `90 %: −0.011 to +0.003`, `no test: 3 runs`."""
     if verdict == "equivalent" and equivalence is not None:
         return minus(f"{100 * equivalence['level']:.0f} %: {equivalence['low']:+.3f} to {equivalence['high']:+.3f}")
     if math.isnan(gain["p_adjusted"]):
-        return str(gain["notice"]) or "no test"
+        return f"no test: {count(gain['runs'], 'run')}"
     return p_text(gain["p_adjusted"]) + ("" if gain["family"] == "primary" else ", exploratory")
 
 
@@ -202,6 +203,7 @@ def _reading(gain: pd.Series, rows: pd.DataFrame, full: int) -> Reading:
         low=gain["low"],
         high=gain["high"],
         level=gain["level"],
+        tested=not math.isnan(gain["p_adjusted"]),
         certainty=certainty(gain, equivalence, verdict),
         certainty_brief=certainty_brief(gain, equivalence, verdict),
         runs=int(gain["runs"]),

@@ -26,8 +26,8 @@ from globalmask.present.summary import averages, paper_of
 
 # The forest plot, in inches: words left of the axes, columns of numbers right of them.
 ROW, TOP, GAP, BOTTOM, EDGE = 0.2, 0.5, 0.95, 0.85, 0.04
-SIZE_WORDS, LETTER, RIGHT = 0.5, 0.058, 3.12
-COLUMNS = {"Gain (95 % interval)": 0.08, "CT + mask": 1.27, "How sure": 1.88, "Runs × cases": 2.46}
+SIZE_WORDS, LETTER, RIGHT = 0.5, 0.058, 3.3
+COLUMNS = {"Gain (95 % interval)": 0.08, "CT + mask": 1.27, "How sure": 1.95, "Runs × cases": 2.64}
 VARIANT_COLOURS = (style.SCENARIO_COLOURS["ct_mask"], "#0B3C5D", "#CC79A7", "#D55E00", "#56B4E9", "#8C6D1F", "#5F6B76")
 BAND: style.Look = dict(color="#DCE6EE", linewidth=0, zorder=1)
 MEAN_POINT: style.Look = dict(marker="s", markersize=3.5)
