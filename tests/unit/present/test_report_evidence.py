@@ -28,7 +28,7 @@ def judged(tmp_path: Path) -> pd.DataFrame:
 def test_a_verdict_shows_estimate_published_value_rule_and_footnotes(judged: pd.DataFrame) -> None:
     groups = dict(evidence.verdict_groups(judged))
     row = groups["supported"][0]
-    assert row.estimate == "+61.2 (+30.1\u00a0to\u00a0+92.3) % of CT"
+    assert row.estimate == "61.2 (30.1\u00a0to\u00a092.3) % of CT"
     assert (row.p, row.published, row.level_agrees) == ("< 0.001", "125.3; these structures: 42.5", "no")
     assert row.notes == ["I-05", "I-21"]
     assert row.words == "CT + mask raises the mean Dice over structures against CT (brain, n = 1)"
@@ -60,20 +60,20 @@ def test_numbers_behind_show_only_measures_that_are_there() -> None:
         analysis_row("dice_gain", 4, 0.1, (0.05, 0.15)),
         analysis_row("dice_level", 4, 0.412, scenario="ct", reference=""),
         analysis_row("com_mm_gain", 4, -1.257, (-2.0, -0.5)),
+        analysis_row("hd95_mm_gain", 4, float("nan"), notice="no pair in which both have a value"),
         analysis_row("share_improved", 4, 0.75, (0.5, 0.9)),
-        analysis_row("dice_gain_percent", 4, float("nan"), notice="the reference is 0"),
+        analysis_row("share_improved", 4, 0.1, scenario="mask"),
     )
-    table = evidence.numbers_behind(answers(PLAN, analysis), analysis)
-    assert table.header[6:] == [
-        "Gain in %",
-        "Share of cases improved",
-        "Change of centre distance (mm)",
-        "Runs × cases",
+    found = answers(PLAN, analysis)
+    dice, other = evidence.dice_numbers(found, analysis), evidence.other_numbers(found, analysis)
+    assert dice.header[3:] == ["CT", "CT + mask", "Gain in Dice", "Share of cases improved", "Runs × cases"]
+    share = "0.75 (0.50\u00a0to\u00a00.90)"
+    assert dice.rows == [
+        ["brain (SYNTHETIC)", "modern", "4", "0.412", "–", "+0.100 (+0.050\u00a0to\u00a0+0.150)", share, "10 × 12"]
     ]
-    (row,) = table.rows
-    assert row[:6] == ["brain (SYNTHETIC)", "modern", "4", "0.412", "–", "+0.100 (+0.050\u00a0to\u00a0+0.150)"]
-    others = ["the reference is 0", "0.75 (0.50\u00a0to\u00a00.90)", "−1.26 (−2.00\u00a0to\u00a0−0.50)", "10 × 12"]
-    assert row[6:] == others
+    assert other.header[3:] == ["Change of centre distance (mm)"]
+    assert other.rows == [["brain (SYNTHETIC)", "modern", "4", "−1.26 (−2.00\u00a0to\u00a0−0.50)"]]
+    assert evidence.other_numbers(found, analysis[:2]).rows == []
 
 
 def test_other_inputs_leave_the_primary_contrast_out() -> None:

@@ -11,6 +11,7 @@ Of each size the paired gain in Dice (mean over structures) decides, by its adju
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -181,8 +182,8 @@ def signed(value: float, digits: int = 3) -> str:
 
 
 def minus(text: str) -> str:
-    """The text with true minus signs."""
-    return text.replace("-", "−")
+    """The text with true minus signs before its numbers."""
+    return re.sub(r"(?<![\w)])-(?=[\d.])", "−", text)
 
 
 def count(number: float, noun: str) -> str:
@@ -215,8 +216,10 @@ def _reading(gain: pd.Series, rows: pd.DataFrame, full: int) -> Reading:
 
 
 def _without(row: pd.Series | None, runs: float) -> str:
-    if row is None or math.isnan(row["estimate"]):
-        return DASH if row is None or not row["notice"] else str(row["notice"])
+    if row is None:
+        return DASH
+    if math.isnan(row["estimate"]):
+        return "no run is left"
     return "none collapsed" if row["runs"] == runs else f"{signed(row['estimate'])} ({count(row['runs'], 'run')})"
 
 

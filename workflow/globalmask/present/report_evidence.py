@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from globalmask.present.answer import (
     MASKED,
     UNAIDED,
     Answer,
+    Reading,
     estimate_text,
     minus,
     p_text,
@@ -27,11 +28,13 @@ from globalmask.present.report_sections import Grid
 from globalmask.present.slips import Slip, names_in, slips_of
 
 VERDICTS = ("supported", "contradicted", "undecided", "not testable on this data")
-SIZE_QUANTITIES = {
+DICE_QUANTITIES = {
     "dice_gain_percent": ("Gain in %", 1),
     "dice_gain_without_collapsed": ("Gain without collapsed runs", 3),
     "share_improved": ("Share of cases improved", 2),
     "rank_biserial": ("Rank-biserial", 2),
+}
+OTHER_QUANTITIES = {
     "nsd_3mm_gain": ("Gain in NSD 3 mm", 3),
     "hd95_mm_gain": ("Change of HD95 (mm)", 2),
     "com_mm_gain": ("Change of centre distance (mm)", 2),
@@ -83,28 +86,36 @@ def verdict_groups(claims: pd.DataFrame) -> list[tuple[str, list[Judged]]]:
 
 def slips_in(groups: Sequence[tuple[str, list[Judged]]]) -> list[Slip]:
     """The slips of the paper that the rows name."""
-    return slips_of({note for _, rows in groups for row in rows for note in row.notes})
+    found = slips_of({note for _, rows in groups for row in rows for note in row.notes})
+    return [Slip(slip.name, minus(slip.sentence)) for slip in found]
 
 
-def numbers_behind(answers: Sequence[Answer], analysis: pd.DataFrame) -> Grid:
-    """One row an arm, variant and size: levels, gain, and every other measure of CT + mask against CT."""
-    shown = [quantity for quantity in SIZE_QUANTITIES if (analysis["quantity"] == quantity).any()]
+def dice_numbers(answers: Sequence[Answer], analysis: pd.DataFrame) -> Grid:
+    """One row an arm, variant and size: Dice of both inputs, the gain, and other views of it."""
+    shown = _available(analysis, DICE_QUANTITIES)
     rows = []
-    for answer in answers:
-        mine = pick(analysis, arm=answer.arm, variant=answer.variant, structure="", space="crop")
-        mine = pick(mine, scenario=MASKED, reference=UNAIDED)
-        for reading in answer.readings:
-            at = mine[mine["n_train"] == reading.n]
-            levels = [DASH if math.isnan(level) else f"{level:.3f}" for level in (reading.unaided, reading.masked)]
-            others = [_shown(at, quantity, SIZE_QUANTITIES[quantity][1]) for quantity in shown]
-            about = [_arm(answer.arm, answer.synthetic), answer.variant, str(reading.n), *levels]
-            rows.append([*about, reading.amount, *others, f"{reading.runs} × {reading.cases}"])
-    header = ["Arm", "Variant", "n", "CT", "CT + mask", "Gain in Dice", *(SIZE_QUANTITIES[q][0] for q in shown)]
+    for answer, reading, at in _sizes(answers, analysis):
+        levels = [DASH if math.isnan(level) else f"{level:.3f}" for level in (reading.unaided, reading.masked)]
+        others = [_shown(at, quantity, digits) for quantity, (_, digits) in shown.items()]
+        rows.append([*_about(answer, reading), *levels, reading.amount, *others, f"{reading.runs} × {reading.cases}"])
     note = (
-        "Brackets: 95 % intervals over cases and runs. All but the gain in Dice at the planned sizes is exploratory. "
+        "Brackets: 95 % intervals. All but the gain in Dice at the planned sizes is exploratory. "
         "Collapsed: a run in which a structure has a mean Dice of about 0, as the paper prints it."
     )
-    return Grid([*header, "Runs × cases"], rows, note=note)
+    titles = [title for title, _ in shown.values()]
+    header = ["Arm", "Variant", "n", "CT", "CT + mask", "Gain in Dice", *titles, "Runs × cases"]
+    return Grid(header, rows, note=note)
+
+
+def other_numbers(answers: Sequence[Answer], analysis: pd.DataFrame) -> Grid:
+    """The same rows with surface and distance measures, CT + mask minus CT; empty where none was computed."""
+    shown = _available(analysis, OTHER_QUANTITIES)
+    rows = [
+        [*_about(answer, reading), *(_shown(at, quantity, digits) for quantity, (_, digits) in shown.items())]
+        for answer, reading, at in _sizes(answers, analysis)
+    ]
+    header = ["Arm", "Variant", "n", *(title for title, _ in shown.values())]
+    return Grid(header, rows if shown else [], note="A distance that becomes smaller is an improvement. Exploratory.")
 
 
 def curves(analysis: pd.DataFrame) -> Grid:
@@ -115,8 +126,7 @@ def curves(analysis: pd.DataFrame) -> Grid:
     for quantity, words in CURVE_QUANTITIES.items():
         for row in pick(mine, quantity=quantity).iloc:
             about = [row["arm"], row["variant"], words, _contrast(row), _size(row["n_train"])]
-            estimate = DASH if math.isnan(row["estimate"]) else _estimate(row)
-            rows.append([*about, estimate, _p(row), _runs(row), row["notice"]])
+            rows.append([*about, _estimate(row), _p(row), _runs(row), row["notice"]])
     header = ["Arm", "Variant", "What", "Of", "n", "Estimate (interval)", "p", "Runs × cases", "Notice"]
     return Grid(header, rows, note="p values are adjusted by Benjamini and Hochberg and exploratory.")
 
@@ -206,12 +216,12 @@ def _judged(row: pd.Series) -> Judged:
         notes=names_in(row["footnotes"]),
         words=f"{row['claim']} ({row['dataset']}, {size})",
         where=about or DASH,
-        estimate=_with_unit(estimate_text(row["estimate"], row["low"], row["high"], _digits(row["unit"])), row["unit"]),
+        estimate=_claimed(row),
         p=_p_value(row["p"]),
         published=_published(row),
         level_agrees=row["level_agrees"] or DASH,
         kind=row["kind_of_evidence"],
-        rule=row["rule"],
+        rule=minus(row["rule"]),
         source=row["source"],
     )
 
@@ -228,8 +238,29 @@ def _digits(unit: str) -> int:
     return {"%": 1, "mm": 2}.get(unit.partition(" ")[0], 3)
 
 
-def _with_unit(text: str, unit: str) -> str:
-    return f"{text} {unit}" if unit and text != DASH else text
+def _claimed(row: pd.Series) -> str:
+    """Estimate, interval and unit; only negative numbers have a sign, for a claimed loss counts as positive."""
+    text = estimate_text(row["estimate"], row["low"], row["high"], _digits(row["unit"])).replace("+", "")
+    return text if text == DASH else f"{text} {row['unit']}".strip()
+
+
+def _sizes(answers: Sequence[Answer], analysis: pd.DataFrame) -> Iterator[tuple[Answer, Reading, pd.DataFrame]]:
+    """Every size of every answer with the rows of CT + mask against CT (mean over structures, prepared grid)."""
+    rows = pick(analysis, structure="", space="crop", scenario=MASKED, reference=UNAIDED)
+    for answer in answers:
+        mine = pick(rows, arm=answer.arm, variant=answer.variant)
+        for reading in answer.readings:
+            yield answer, reading, mine[mine["n_train"] == reading.n]
+
+
+def _available(analysis: pd.DataFrame, quantities: Mapping[str, tuple[str, int]]) -> dict[str, tuple[str, int]]:
+    """The quantities that have a value anywhere."""
+    there = set(analysis.loc[analysis["estimate"].notna(), "quantity"])
+    return {quantity: shown for quantity, shown in quantities.items() if quantity in there}
+
+
+def _about(answer: Answer, reading: Reading) -> list[str]:
+    return [_arm(answer.arm, answer.synthetic), answer.variant, str(reading.n)]
 
 
 def _shown(rows: pd.DataFrame, quantity: str, digits: int) -> str:
@@ -243,7 +274,7 @@ def _estimate(row: pd.Series, digits: int = 3) -> str:
         text = text.replace("+", "")
     if row["level"] != 0.95 and "(" in text:
         text = text.replace(")", f"; {100 * row['level']:.0f} %)")
-    return text if text != DASH else row["notice"] or DASH
+    return text
 
 
 def _p(row: pd.Series) -> str:
