@@ -90,15 +90,18 @@ def test_other_inputs_leave_the_primary_contrast_out() -> None:
 
 def test_ratios_have_no_sign_and_missing_ones_have_a_reason() -> None:
     analysis = analysis_of(
-        analysis_row("steps_ratio", 4, 1.8, (1.2, 2.6), space=""),
+        analysis_row("steps_ratio", 4, 1.8, (1.2, 2.6), space="", cases=0),
+        analysis_row("equivalent_n", 26, float("inf"), (22.56, float("inf")), data="synthetic"),
         analysis_row("steps_ratio", 8, float("nan"), space="", notice="the learning rate is not constant"),
         analysis_row("gain_trend", None, -0.05, (-0.09, -0.01), p_adjusted=0.03),
         analysis_row("equivalent_n", 4, 7.5, scenario="mask"),
     )
     rows = evidence.curves(analysis).rows
+    assert [row[0] for row in rows] == ["brain (SYNTHETIC)", "brain", "brain", "brain"]
     assert [row[4:] for row in rows] == [
+        ["26", "∞ (22.6\u00a0to\u00a0∞)", "–", "10 × 12", ""],
         ["all", "−0.050 (−0.090\u00a0to\u00a0−0.010)", "0.030", "10 × 12", ""],
-        ["4", "1.800 (1.200\u00a0to\u00a02.600)", "–", "10 × 12", ""],
+        ["4", "1.80 (1.20\u00a0to\u00a02.60)", "–", "10", ""],
         ["8", "–", "–", "10 × 12", "the learning rate is not constant"],
     ]
 

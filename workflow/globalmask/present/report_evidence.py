@@ -40,13 +40,13 @@ OTHER_QUANTITIES = {
     "com_mm_gain": ("Change of centre distance (mm)", 2),
 }
 CURVE_QUANTITIES = {
-    "equivalent_n": "Unaided cases that the mask is worth",
-    "area_gain": "Gain in area under Dice over log2 n",
-    "gain_trend": "Change of the gain per doubling of n",
-    "steps_ratio": "Steps to a common validation Dice, CT / CT + mask",
-    "hours_ratio": "Hours to the best validation Dice, CT / CT + mask",
-    "hours_trend": "Trend of the hours over n",
-    "intensity_slope_gain": "Slope of Dice over the strength of a shift, difference",
+    "equivalent_n": ("Equivalent n: CT cases that reach the Dice of CT + mask", 1),
+    "area_gain": ("Gain in area under Dice over log2 n", 3),
+    "gain_trend": ("Change of the gain per doubling of n", 3),
+    "steps_ratio": ("Steps to a common validation Dice, CT / CT + mask", 2),
+    "hours_ratio": ("Hours to the best validation Dice, CT / CT + mask", 2),
+    "hours_trend": ("Change of log2 hours per doubling of n", 2),
+    "intensity_slope_gain": ("Slope of Dice over the strength of a shift, difference", 3),
 }
 UNSIGNED = ("equivalent_n", "steps_ratio", "hours_ratio", "share_improved", "collapse_share")
 SENSITIVITY = {
@@ -123,10 +123,10 @@ def curves(analysis: pd.DataFrame) -> Grid:
     mine = analysis[(analysis["structure"] == "") & (analysis["space"] != "native")]
     mine = mine[(mine["reference"] == "") | ((mine["scenario"] == MASKED) & (mine["reference"] == UNAIDED))]
     rows = []
-    for quantity, words in CURVE_QUANTITIES.items():
+    for quantity, (words, digits) in CURVE_QUANTITIES.items():
         for row in pick(mine, quantity=quantity).iloc:
-            about = [row["arm"], row["variant"], words, _contrast(row), _size(row["n_train"])]
-            rows.append([*about, _estimate(row), _p(row), _runs(row), row["notice"]])
+            about = [_named(row), row["variant"], words, _contrast(row), _size(row["n_train"])]
+            rows.append([*about, _estimate(row, digits), _p(row), _runs(row), row["notice"]])
     header = ["Arm", "Variant", "What", "Of", "n", "Estimate (interval)", "p", "Runs × cases", "Notice"]
     return Grid(header, rows, note="p values are adjusted by Benjamini and Hochberg and exploratory.")
 
@@ -136,7 +136,7 @@ def other_contrasts(analysis: pd.DataFrame) -> Grid:
     gains = pick(analysis, quantity="dice_gain", structure="", space="crop")
     gains = gains[(gains["scenario"] != MASKED) | (gains["reference"] != UNAIDED)]
     rows = [
-        [row["arm"], row["variant"], _contrast(row), _size(row["n_train"]), _estimate(row), _p(row), _runs(row)]
+        [_named(row), row["variant"], _contrast(row), _size(row["n_train"]), _estimate(row), _p(row), _runs(row)]
         for row in gains.iloc
     ]
     header = ["Arm", "Variant", "Inputs", "n", "Gain in Dice", "p", "Runs × cases"]
@@ -147,11 +147,11 @@ def sensitivity(analysis: pd.DataFrame) -> Grid:
     """The gain of CT + mask under each view of what is random: interval and unadjusted p."""
     gains = pick(analysis, scenario=MASKED, reference=UNAIDED, structure="", space="crop")
     rows = []
-    for keys, those in gains[gains["quantity"].isin(SENSITIVITY)].groupby(["arm", "variant", "n_train"], sort=False):
+    for _, those in gains[gains["quantity"].isin(SENSITIVITY)].groupby(["arm", "variant", "n_train"], sort=False):
         for quantity, words in SENSITIVITY.items():
             for row in pick(those, quantity=quantity).iloc:
-                arm, variant, n = keys
-                rows.append([arm, variant, _size(n), words, _estimate(row), _p_value(row["p"]), row["notice"]])
+                about = [_named(row), row["variant"], _size(row["n_train"]), words]
+                rows.append([*about, _estimate(row), _p_value(row["p"]), row["notice"]])
     header = ["Arm", "Variant", "n", "Random are", "Gain in Dice", "p, not adjusted", "Notice"]
     note = (
         "A test over runs alone takes these test patients for all patients; it is shown because the literature uses "
@@ -163,7 +163,7 @@ def sensitivity(analysis: pd.DataFrame) -> Grid:
 def collapses(analysis: pd.DataFrame) -> Grid:
     """Share of runs in which any structure collapsed, one row an arm, variant, size and input."""
     rows = [
-        [row["arm"], row["variant"], _size(row["n_train"]), _contrast(row), _estimate(row, 2), f"{row['runs']:.0f}"]
+        [_named(row), row["variant"], _size(row["n_train"]), _contrast(row), _estimate(row, 2), f"{row['runs']:.0f}"]
         for row in pick(analysis, quantity="collapse_share", structure="", space="crop").iloc
     ]
     header = ["Arm", "Variant", "n", "Input", "Share of runs with a collapse", "Runs"]
@@ -271,7 +271,7 @@ def _shown(rows: pd.DataFrame, quantity: str, digits: int) -> str:
 def _estimate(row: pd.Series, digits: int = 3) -> str:
     text = estimate_text(row["estimate"], row["low"], row["high"], digits)
     if row["quantity"] in UNSIGNED:
-        text = text.replace("+", "")
+        text = text.replace("+", "").replace("inf", "∞")
     if row["level"] != 0.95 and "(" in text:
         text = text.replace(")", f"; {100 * row['level']:.0f} %)")
     return text
@@ -294,7 +294,12 @@ def _size(n: float) -> str:
 
 
 def _runs(row: pd.Series) -> str:
-    return " × ".join(DASH if math.isnan(row[key]) else f"{row[key]:.0f}" for key in ("runs", "cases"))
+    """`10 × 12`: runs and cases; runs alone where cases play no part (training time)."""
+    return " × ".join(f"{row[key]:.0f}" for key in ("runs", "cases") if row[key] > 0) or DASH
+
+
+def _named(row: pd.Series) -> str:
+    return _arm(row["arm"], row["data"] == "synthetic")
 
 
 def _arm(name: str, synthetic: bool) -> str:
