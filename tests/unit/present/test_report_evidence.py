@@ -106,6 +106,15 @@ def test_ratios_have_no_sign_and_missing_ones_have_a_reason() -> None:
     ]
 
 
+def test_shifts_name_the_shift_and_the_masks() -> None:
+    method = "shift noise, masks frozen; slope from no shift to the strongest; t"
+    row = analysis_row("intensity_slope_gain", 4, 0.12, (0.05, 0.19), scenario="mask", method=method, p_adjusted=0.01)
+    (shown,) = evidence.shifts(analysis_of(row)).rows
+    assert shown[:5] == ["brain", "modern", "shift noise, masks frozen", "Mask − CT", "4"]
+    assert shown[5:] == ["+0.120 (+0.050\u00a0to\u00a0+0.190)", "0.010", "10 × 12"]
+    assert evidence.shifts(analysis_of(row)[:0]).rows == []
+
+
 def test_each_view_of_what_is_random_stands_beside_the_other() -> None:
     analysis = analysis_of(
         analysis_row("dice_gain_runs_only", 1, 0.1, p=0.002),

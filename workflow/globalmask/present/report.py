@@ -132,6 +132,7 @@ def _evidence(run_dir: Path, plan: Plan) -> dict[str, Any]:
         "other_numbers": evidence.other_numbers(found, analysis),
         "contrasts": evidence.other_contrasts(analysis),
         "curves": evidence.curves(analysis),
+        "shifts": evidence.shifts(analysis),
         "collapses": evidence.collapses(analysis),
         "plan_file": record["plan"],
         "plan_hash": record["sha256"],
