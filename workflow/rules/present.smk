@@ -49,7 +49,7 @@ rule make_tables:
 
 
 rule make_figures:
-    """Figures 3 to 8."""
+    """Figures 3 to 8, gains, Dice in its context."""
     input:
         HISTORIES,
         PUBLISHED,
@@ -59,6 +59,7 @@ rule make_figures:
         MASKS,
         plan=f"{RUN}/plan.json",
         scores=f"{RUN}/scores.csv",
+        analysis=f"{RUN}/analysis.csv",
     output:
         FIGURES,
     log:
@@ -119,6 +120,9 @@ rule make_report:
         REGISTRATIONS,
         plan=f"{RUN}/plan.json",
         scores=f"{RUN}/scores.csv",
+        analysis=f"{RUN}/analysis.csv",
+        analysis_record=f"{RUN}/analysis.json",
+        claims=f"{RUN}/claims.csv",
     output:
         REPORT,
     log:

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK as sitk
+from fake_evidence import write_evidence
 from PIL import Image
 
 SHAPE, SPACING_MM = 48, 4.0
@@ -78,6 +79,7 @@ def make_fake_run(
                             _write_predictions(cell, arm, scenario, n)
                             _write_features(cell, arm, scenario, n, maps, rng)
     pd.DataFrame(scores, columns=SCORE_COLUMNS).to_csv(run_dir / "scores.csv", index=False)
+    write_evidence(run_dir, plan)
     return run_dir, plan
 
 

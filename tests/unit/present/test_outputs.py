@@ -46,6 +46,16 @@ def test_the_primary_variant_of_an_arm_has_no_suffix_and_the_others_have() -> No
     assert {"fig4.png", "fig8_modern.pdf", "captions.json"} <= set(outputs.figure_files(plan))
 
 
+def test_gains_are_drawn_of_arms_that_have_both_inputs() -> None:
+    plan = plan_of()
+    assert outputs.evidence_figures(plan) == ["answer_brain", "gain", "dice_context"]
+    plan["variants"].append({"name": "ladder", "arms": ["brain"], "scenarios": ["ct", "ct_mask"], "replicates": {}})
+    plan["variants"].append({"name": "masks", "arms": ["brain"], "scenarios": ["mask"], "replicates": {}})
+    assert outputs.contrasted_variants(plan, "brain") == ["paper", "ladder"]
+    plan["variants"] = plan["variants"][2:]
+    assert outputs.evidence_figures(plan) == ["dice_context"]
+
+
 def test_a_variant_that_leaves_out_sizes_has_no_edition() -> None:
     plan = plan_of()
     few = {"name": "ladder", "replicates": {"brain": {"1": 1, "8": 1}}}

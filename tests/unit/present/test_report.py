@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_evidence import write_floors
 from PIL import Image
 
 from globalmask.present import report_sections as say
+from globalmask.present.figures import make_figures
 from globalmask.present.outputs import figure_files, sheet_files
 from globalmask.present.report import make_report
 from globalmask.present.results import read_runs, read_scores
@@ -64,17 +66,47 @@ def test_the_page_is_whole_and_needs_nothing_from_outside(page: str) -> None:
 
 def test_every_picture_has_words_for_those_who_do_not_see_it(page: str) -> None:
     images = Page(page).images
-    assert len(images) == 6 + 2 + 1 + 8  # figures, check sheets, registration sheet, case sheets
+    assert len(images) == 6 + 4 + 2 + 1 + 8  # the paper's figures, ours, check, registration and case sheets
     assert all(len(str(image["alt"])) > 20 for image in images)
 
 
-def test_the_first_screen_says_synthetic_what_ran_and_what_came_out(page: str) -> None:
-    start = page[: page.index('id="tables"')] if 'id="tables"' in page else page
-    assert "SYNTHETIC DATA" in start
-    assert "brain: the mean Dice over 4 synthetic test cases" in start
+def test_the_first_screen_answers_and_says_synthetic(page: str) -> None:
+    start = page[page.index("<body>") : page.index('id="ran"')]
+    assert start.index("SYNTHETIC DATA") < start.index("Does the mask help?") < start.index("heart, SYNTHETIC data")
+    headline = (
+        "On these SYNTHETIC data there are too few runs to tell whether the mask helps with 1, 4 and 8 training cases."
+    )
+    assert start.count(headline) == 2
+    assert start.count("no test: 1 run<") == 2 * 3
+    assert "p = " not in start and "p &lt; " not in start
+    assert start.count("<img") == 2
+    assert "significan" not in start
+
+
+def test_what_ran_and_the_means_follow(page: str) -> None:
+    start = page[page.index('id="ran"') : page.index('id="tables"')]
     assert "9 of 9" in start
-    assert 'id="fig4"' in start
-    assert "significan" not in page.replace("The word significant", "").replace("claim of significance", "")
+    assert "brain: the mean Dice over 4 synthetic test cases" in start
+    assert [start.index(f'id="{name}"') for name in ("verdicts", "gain", "dice_context", "fig4", "sure")] == sorted(
+        start.index(f'id="{name}"') for name in ("verdicts", "gain", "dice_context", "fig4", "sure")
+    )
+
+
+def test_verdicts_stand_in_groups_with_the_slips_below(page: str) -> None:
+    table = page[page.index('<table class="claims">') : page.index('id="numbers"')]
+    groups = re.findall(r'<tr class="group">.*?<span[^>]*>([^<]+)</span> (\d+)', table)
+    assert groups == [("supported", "1"), ("contradicted", "1"), ("undecided", "1"), ("not testable on this data", "2")]
+    assert 'href="#I-21"' in table
+    assert re.findall(r'<li id="(I-\d\d)">', table) == ["I-05", "I-16", "I-21"]
+
+
+def test_how_sure_prints_the_plan_and_what_departs_from_it(page: str) -> None:
+    section = page[page.index('<h2 id="sure">') : page.index('<h2 id="tables">')]
+    assert "5e" * 32 in section
+    assert "arm brain: 3 replicates at n = 8, planned are 10" in section
+    assert "docs/evidence.md" in section
+    assert "Not asked for in this run" in section  # no floors.csv
+    assert section.count("75 %") == 2  # the power of the plan and of the run
 
 
 def test_every_assumption_is_printed(page: str) -> None:
@@ -127,6 +159,28 @@ def test_names_from_data_are_escaped(make_run: Callable[..., Run]) -> None:
     assert "script" not in Page(text).tags
     assert "&lt;script&gt;&#34;&amp;" in text
     assert "&lt;img src=x onerror=alert(1)&gt;" in text
+
+
+def test_enough_runs_give_verdicts_and_floors_are_shown(make_run: Callable[..., Run]) -> None:
+    run_dir, plan = make_run(arms=("brain",), sizes=(1, 26), replicates=10, synthetic=False, images=False)
+    write_floors(run_dir, plan)
+    make_figures(run_dir=run_dir, plan=plan, out_dir=run_dir / "figures")
+    blank_sheets(run_dir, plan)
+    make_report(run_dir=run_dir, plan=plan, out_path=run_dir / "report.html")
+    text = (run_dir / "report.html").read_text(encoding="utf-8")
+    start = text[text.index("<body>") : text.index('id="ran"')]
+    assert "REAL DATA" in start and "SYNTHETIC" not in start
+    assert (
+        "On these data the mask helps with 1 training case; makes no difference (within ±0.02 Dice) with 26." in start
+    )
+    assert "p &lt; 0.001" in start
+    assert "two readers" in text[text.index('<h2 id="sure">') :]
+
+
+def blank_sheets(run_dir: Path, plan: dict[str, Any]) -> None:
+    (run_dir / "sheets").mkdir()
+    for name in sheet_files(plan):
+        Image.new("RGB", (2, 2)).save(run_dir / "sheets" / name)
 
 
 def test_data_kinds_are_told_apart(small_run: Run) -> None:

@@ -129,6 +129,20 @@ def test_markdown_and_latex_keep_every_cell_and_escape_names() -> None:
     assert text.count("{") == text.count("}")
 
 
+def test_slips_of_the_paper_are_footnotes_of_the_tables_they_touch(small_run: Run) -> None:
+    run_dir, plan = small_run
+    plan["arms"][1]["published"] = None
+    tables = {table.name: table for table in build_tables(plan, read_scores(run_dir), read_runs(run_dir, plan))}
+    found = {name: [slip.name for slip in table.slips] for name, table in tables.items()}
+    assert found["table3_com_brain"] == ["I-10"]
+    assert found["table5_hours_brain"] == ["I-12"]
+    assert found["table_dice_heart"] == []
+    text = markdown(tables["table5_hours_brain"])
+    assert text.splitlines()[-1].startswith("Slip I-12 of the paper: The speed-up is not monotone")
+    assert r"\footnotesize Slip I-12 of the paper:" in latex(tables["table5_hours_brain"])
+    assert "(-0.4 \\%" in latex(tables["table1_dice_brain"])
+
+
 def test_synthetic_data_are_called_so_in_every_table(small_run: Run) -> None:
     run_dir, plan = small_run
     for table in build_tables(plan, read_scores(run_dir), read_runs(run_dir, plan)):

@@ -25,7 +25,7 @@ def make_tables(run: File, plan: File) -> None:
 
 @app.command()
 def make_figures(run: File, plan: File) -> None:
-    """Figures 3 to 8."""
+    """Figures 3 to 8, gains, Dice in its context."""
     from globalmask.present import figures as stage
 
     stage.make_figures(run_dir=run, plan=read_json(plan), out_dir=run / "figures")

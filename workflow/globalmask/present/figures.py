@@ -1,7 +1,8 @@
-"""Figures 3 to 8 of a run as `.png` (200 dpi) and `.pdf`, and `captions.json` for the report.
+"""Figures of a run as `.png` (200 dpi) and `.pdf`, and `captions.json` for the report.
 
-Here: Figure 4 (mean Dice against training size) and Figure 6 (loss curves). Contours (3, 5) and feature
-maps (7, 8) have modules of their own. Cases shown are chosen by a rule that each caption states.
+Here: Figure 4 (mean Dice against training size) and Figure 6 (loss curves). Contours (3, 5), feature maps
+(7, 8) and what the paper has not (gains, Dice in its context) have modules of their own. Cases shown are
+chosen by a rule that each caption states.
 """
 
 from __future__ import annotations
@@ -20,11 +21,16 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from globalmask.present import style
+from globalmask.present.answer import answers
+from globalmask.present.evidence_files import read_analysis, read_floors
+from globalmask.present.figures_context import context_figure
 from globalmask.present.figures_contours import figure3, figure5
 from globalmask.present.figures_features import figure7, figure8
+from globalmask.present.figures_gain import answer_figure, gain_figure
 from globalmask.present.outputs import (
     Edition,
     Plan,
+    answer_figure_name,
     arm_of,
     arms_shown,
     editions,
@@ -65,16 +71,39 @@ def make_figures(*, run_dir: Path, plan: Plan, out_dir: Path) -> None:
         "fig7": figure7,
         "fig8": figure8,
     }
-    captions = {}
+    captions = _evidence_figures(Path(run_dir), plan, scores, Path(out_dir))
     for edition in editions(plan):
         for name, draw_figure in draw.items():
             figure, caption = draw_figure(Path(run_dir), plan, edition, scores)
-            arms = arms_shown(plan, edition, name)
-            style.mark_synthetic(figure, {arm: arm_of(plan, arm)["synthetic"] for arm in arms})
-            style.save(figure, out_dir, f"{name}{edition.suffix}")
-            said = f"{caption.strip()} {synthetic_sentence(plan, arms)}"
-            captions[f"{name}{edition.suffix}"] = said.strip()
+            arms, full_name = arms_shown(plan, edition, name), f"{name}{edition.suffix}"
+            captions[full_name] = _finish(figure, caption, plan, arms, Path(out_dir), full_name)
     write_json(Path(out_dir) / "captions.json", captions)
+
+
+def _evidence_figures(run_dir: Path, plan: Plan, scores: pd.DataFrame, out_dir: Path) -> dict[str, str]:
+    """Draw `outputs.evidence_figures`; returns their captions."""
+    analysis = read_analysis(run_dir)
+    drawn = {
+        answer_figure_name(answer.arm): ([answer.arm], *answer_figure(plan, answer, scores))
+        for answer in answers(plan, analysis)
+        if answer.primary
+    }
+    if drawn:
+        arms = [arm for shown, *_ in drawn.values() for arm in shown]
+        drawn["gain"] = (arms, *gain_figure(plan, analysis, scores))
+    shown = [arm for arm, _ in editions(plan)[0].pairs]
+    drawn["dice_context"] = (shown, *context_figure(plan, analysis, read_floors(run_dir)))
+    captions = {}
+    for name, (arms, figure, caption) in drawn.items():
+        captions[name] = _finish(figure, caption, plan, arms, out_dir, name)
+    return captions
+
+
+def _finish(figure: Figure, caption: str, plan: Plan, arms: list[str], out_dir: Path, name: str) -> str:
+    """Mark and write a figure; returns its whole caption."""
+    style.mark_synthetic(figure, {arm: arm_of(plan, arm)["synthetic"] for arm in arms})
+    style.save(figure, out_dir, name)
+    return f"{caption.strip()} {synthetic_sentence(plan, arms)}".strip()
 
 
 def figure4(run_dir: Path, plan: Plan, edition: Edition, scores: pd.DataFrame) -> Drawn:

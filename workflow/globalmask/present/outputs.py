@@ -50,6 +50,11 @@ def replicates_of(plan: Plan, variant: str, arm: str) -> dict[int, int]:
     return {int(n): count for n, count in variant_of(plan, variant)["replicates"][arm].items()}
 
 
+def contrasted_variants(plan: Plan, arm: str) -> list[str]:
+    """Variants of an arm that run both CT and CT + mask, so that a gain can be computed; the primary one first."""
+    return [name for name in variants_of(plan, arm) if {"ct", "ct_mask"} <= set(variant_of(plan, name)["scenarios"])]
+
+
 def editions(plan: Plan) -> list[Edition]:
     """The first edition shows each arm's primary variant under the paper's names; others carry a suffix.
 
@@ -89,9 +94,20 @@ def table_files(plan: Plan) -> list[str]:
     return [f"{name}.{kind}" for name in names for kind in ("csv", "md", "tex")]
 
 
+def evidence_figures(plan: Plan) -> list[str]:
+    """Names of the figures that the paper has not: the answer of each arm, all gains, Dice in its context."""
+    arms = [arm["name"] for arm in plan["arms"] if contrasted_variants(plan, arm["name"])]
+    return [answer_figure_name(arm) for arm in arms] + ["gain"] * bool(arms) + ["dice_context"]
+
+
+def answer_figure_name(arm: str) -> str:
+    """Name of the small picture of an arm on the first screen of the report."""
+    return f"answer_{arm}"
+
+
 def figure_files(plan: Plan) -> list[str]:
     """Every file below `figures/`."""
-    names = [f"{figure}{edition.suffix}" for edition in editions(plan) for figure in FIGURES]
+    names = [f"{figure}{edition.suffix}" for edition in editions(plan) for figure in FIGURES] + evidence_figures(plan)
     return [f"{name}.{kind}" for name in names for kind in ("png", "pdf")] + ["captions.json"]
 
 

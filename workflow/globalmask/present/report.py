@@ -16,8 +16,25 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
+from globalmask.present import report_evidence as evidence
 from globalmask.present import report_sections as say
-from globalmask.present.outputs import FIGURES, Plan, arm_of, case_sheet_name, editions, tested
+from globalmask.present.answer import ALPHA, MARGIN, Answer, answers
+from globalmask.present.evidence_files import (
+    read_analysis,
+    read_analysis_record,
+    read_claims,
+    read_floors,
+)
+from globalmask.present.outputs import (
+    FIGURES,
+    Plan,
+    answer_figure_name,
+    arm_of,
+    case_sheet_name,
+    editions,
+    evidence_figures,
+    tested,
+)
 from globalmask.present.results import read_json, read_runs, read_scores
 from globalmask.present.tables import Table, build_tables, text_columns
 from globalmask.provenance import write_text
@@ -30,6 +47,11 @@ FIRST = "fig4"
 SHEET_CAPTIONS = {
     "check": "The raw scan in three planes with the label's contours, before anything is done to it.",
     "registration": "Each scan after registration, against the template.",
+}
+MOST_OTHER_VARIANTS = 2
+EVIDENCE_FIGURES = {
+    "gain": ("Gain in Dice", "Forest plot of the gain of CT + mask over CT at every size, with intervals"),
+    "dice_context": ("Dice in its context", "Line chart of mean Dice with intervals, between floors and ceilings"),
 }
 ALTERNATIVES = {
     "fig3": "Contours of the ground truth, of CT and of Mask over axial CT slices",
@@ -64,16 +86,16 @@ def make_report(*, run_dir: Path, plan: Plan, out_path: Path) -> None:
     """
     run_dir = Path(run_dir)
     scores, runs = read_scores(run_dir), read_runs(run_dir, plan)
+    values = _context(run_dir, plan, scores, runs) | _evidence(run_dir, plan)
+    write_text(out_path, _template().render(**values))
+
+
+def _context(run_dir: Path, plan: Plan, scores: pd.DataFrame, runs: pd.DataFrame) -> dict[str, Any]:
     figures = _figures(run_dir, plan)
-    write_text(out_path, _template().render(**_context(run_dir, plan, scores, runs, figures)))
-
-
-def _context(
-    run_dir: Path, plan: Plan, scores: pd.DataFrame, runs: pd.DataFrame, figures: list[Picture]
-) -> dict[str, Any]:
     return {
         "run": plan["run"],
         "kind": say.data_kind(plan),
+        "synthetic_arms": ", ".join(arm["name"] for arm in plan["arms"] if arm["synthetic"]),
         "ran": say.what_ran(plan, runs),
         "sentences": say.sentences(plan, scores),
         "first": next(figure for figure in figures if figure.anchor == FIRST),
@@ -91,6 +113,68 @@ def _context(
         "provenance": say.provenance_rows(run_dir, plan, scores, runs),
         "config": say.config_text(plan),
     }
+
+
+def _evidence(run_dir: Path, plan: Plan) -> dict[str, Any]:
+    analysis, record = read_analysis(run_dir), read_analysis_record(run_dir)
+    claims = read_claims(run_dir)
+    judged = evidence.verdict_groups(claims)
+    found = answers(plan, analysis)
+    return {
+        "alpha": ALPHA,
+        "margin": MARGIN,
+        "answers": _answers(run_dir, found),
+        "evidence_figures": _evidence_figures(run_dir, plan),
+        "verdict_counts": evidence.verdict_counts(claims),
+        "verdicts": judged,
+        "slips": evidence.slips_in(judged),
+        "dice_numbers": evidence.dice_numbers(found, analysis),
+        "other_numbers": evidence.other_numbers(found, analysis),
+        "contrasts": evidence.other_contrasts(analysis),
+        "curves": evidence.curves(analysis),
+        "shifts": evidence.shifts(analysis),
+        "collapses": evidence.collapses(analysis),
+        "plan_file": record["plan"],
+        "plan_hash": record["sha256"],
+        "departures": record["departures"],
+        "power_planned": evidence.power_planned(record),
+        "power_of_run": evidence.power_of_run(record),
+        "sensitivity": evidence.sensitivity(analysis),
+        "limits": evidence.limits(plan, read_floors(run_dir)),
+    }
+
+
+def _answers(run_dir: Path, found: list[Answer]) -> list[dict[str, Any]]:
+    """The first screen: one entry an arm, its primary variant first, a line for each of the next few."""
+    captions = read_json(run_dir / "figures" / "captions.json") or {}
+    shown = []
+    for answer in found:
+        if not answer.primary:
+            continue
+        others = [other for other in found if other.arm == answer.arm and not other.primary]
+        name = answer_figure_name(answer.arm)
+        words = evidence.alternative(answer)
+        image = _as_png(run_dir / "figures" / f"{name}.png")
+        shown.append(
+            vars(answer)
+            | {
+                "of_variants": "primary" if others else "the only one",
+                "others": others[:MOST_OTHER_VARIANTS],
+                "more": len(others[MOST_OTHER_VARIANTS:]),
+                "picture": Picture(name, "Gain in Dice", captions.get(name, ""), words, *image),
+            }
+        )
+    return shown
+
+
+def _evidence_figures(run_dir: Path, plan: Plan) -> list[Picture]:
+    captions = read_json(run_dir / "figures" / "captions.json") or {}
+    return [
+        Picture(name, title, captions.get(name, ""), f"{words}. The caption below says what is shown.", *image)
+        for name, (title, words) in EVIDENCE_FIGURES.items()
+        if name in evidence_figures(plan)
+        for image in [_as_png(run_dir / "figures" / f"{name}.png")]
+    ]
 
 
 def _template() -> Any:
@@ -138,6 +222,7 @@ def _shown(table: Table) -> dict[str, Any]:
         "rows": [(place in starts, row) for place, row in enumerate(table.rows)],
         "words": text_columns(table),
         "published": published,
+        "slips": table.slips,
     }
 
 

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from globalmask.present.outputs import Plan, arm_of, editions, full_size, table_name, variant_of
+from globalmask.present.outputs import TABLE_NUMBERS, Plan, arm_of, editions, full_size, table_name, variant_of
 from globalmask.present.results import read_runs, read_scores
+from globalmask.present.slips import Slip, slips_that_touch
 from globalmask.present.style import scenario_label, structure_label
 from globalmask.present.summary import averages, paper_of, structure_means
 from globalmask.provenance import atomic, write_text
@@ -29,7 +30,10 @@ PUBLISHED_CASES = {"brain": 10, "heart": 5}
 
 @dataclass(frozen=True)
 class Table:
-    """A table ready to print: `header` pairs (group, column), `rows` of text, `blocks` of rows that belong together."""
+    """A table ready to print: `header` pairs (group, column), `rows` of text, `blocks` of rows that belong together.
+
+    `slips` are the paper's own mistakes that touch the published numbers in it: its footnotes.
+    """
 
     name: str
     title: str
@@ -39,6 +43,7 @@ class Table:
     tidy: pd.DataFrame
     blocks: list[int]
     synthetic: bool
+    slips: list[Slip] = field(default_factory=list)
 
 
 def make_tables(*, run_dir: Path, plan: Plan, out_dir: Path) -> None:
@@ -78,7 +83,8 @@ def dice_table(plan: Plan, arm: str, variant: str, scores: pd.DataFrame, suffix:
     )
     name = table_name(plan, arm, "dice", suffix)
     title = _title(name, f"Dice, {arm}", variant, suffix)
-    return _table(name, title, caption, _header(scenarios), rows, tidy, blocks, info["synthetic"])
+    about = (tidy, blocks, info["synthetic"], _slips(info, "dice"))
+    return _table(name, title, caption, _header(scenarios), rows, *about)
 
 
 def com_table(plan: Plan, arm: str, variant: str, scores: pd.DataFrame, suffix: str = "") -> Table:
@@ -104,7 +110,8 @@ def com_table(plan: Plan, arm: str, variant: str, scores: pd.DataFrame, suffix: 
     )
     name = table_name(plan, arm, "com", suffix)
     title = _title(name, f"Centre-of-mass distance (mm), {arm}", variant, suffix)
-    return _table(name, title, caption, _header(scenarios), rows, tidy, blocks, info["synthetic"])
+    about = (tidy, blocks, info["synthetic"], _slips(info, "com"))
+    return _table(name, title, caption, _header(scenarios), rows, *about)
 
 
 def hours_table(plan: Plan, arm: str, variant: str, runs: pd.DataFrame, suffix: str = "") -> Table:
@@ -127,7 +134,8 @@ def hours_table(plan: Plan, arm: str, variant: str, runs: pd.DataFrame, suffix: 
     )
     name = table_name(plan, arm, "hours", suffix)
     title = _title(name, f"Training time (hours), {arm}", variant, suffix)
-    return _table(name, title, caption, header, rows, tidy, list(range(len(rows))), info["synthetic"])
+    about = (tidy, list(range(len(rows))), info["synthetic"], _slips(info, "hours"))
+    return _table(name, title, caption, header, rows, *about)
 
 
 def text_columns(table: Table) -> int:
@@ -157,6 +165,8 @@ def markdown(table: Table) -> str:
     lines += ["| " + " | ".join(_md(cell) for cell in heads) + " |"]
     lines += ["|" + "|".join("---" if i < text_columns(table) else "---:" for i in range(len(heads))) + "|"]
     lines += ["| " + " | ".join(_md(cell) for cell in row) + " |" for row in table.rows]
+    for slip in table.slips:
+        lines += ["", f"{slip.title}: {slip.sentence}"]
     return "\n".join(lines) + "\n"
 
 
@@ -188,6 +198,7 @@ def latex(table: Table) -> str:
         *body,
         r"\bottomrule",
         r"\end{tabular}}",
+        *(rf"\par\smallskip\footnotesize {slip.title}: {_tex(slip.sentence)}" for slip in table.slips),
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
@@ -208,6 +219,12 @@ def _table(name: str, title: str, caption: str, header: list, rows: list, *rest:
         [[row[p] for p in keep] for row in rows],
         *rest,
     )
+
+
+def _slips(info: Any, quantity: str) -> list[Slip]:
+    """Slips of the published table whose numbers stand beside ours."""
+    numbers = TABLE_NUMBERS.get(info["published"])
+    return slips_that_touch(f"table{numbers[quantity]}") if numbers else []
 
 
 def _of(means: pd.DataFrame, arm: str, variant: str) -> pd.DataFrame:

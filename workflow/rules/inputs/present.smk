@@ -77,9 +77,7 @@ REGISTRATIONS = [
     for case in COHORTS[arm].cases
 ]
 
-# Not code, so no digest sees them: the page's template and its table of assumptions.
+# Not code, so no digest sees them: the page's templates and its table of assumptions.
 PACKAGE = Path(PACKAGE_PARENT) / "globalmask"
-PAGE = [
-    str(PACKAGE / "present" / "templates" / "report.html.j2"),
-    str(PACKAGE / "present" / "assumptions.tsv"),
-]
+PAGE = sorted(str(path) for path in (PACKAGE / "present" / "templates").iterdir())
+PAGE += [str(PACKAGE / "present" / "assumptions.tsv")]
