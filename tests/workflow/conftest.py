@@ -12,7 +12,19 @@ from pathlib import Path
 import pytest
 
 TINY = "workflow/config/tiny.yaml"
-STAGES = ("check", "splits", "prepared", "masks", "models", "predictions", "scores", "tables", "figures", "report")
+STAGES = (
+    "check",
+    "splits",
+    "prepared",
+    "masks",
+    "models",
+    "predictions",
+    "scores",
+    "statistics",
+    "tables",
+    "figures",
+    "report",
+)
 TARGETS = ("all", "total", *STAGES)
 
 
