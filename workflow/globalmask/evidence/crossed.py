@@ -82,7 +82,7 @@ class Design:
             raise ValueError("a case stands twice in a run")
         self.codes = (self.case, self.run, np.arange(self.size))
         self.cases, self.runs = (int(codes.max(initial=-1)) + 1 for codes in self.codes[:2])
-        self.weights = np.array([(np.bincount(codes) ** 2).sum() / self.size**2 for codes in self.codes])
+        self.weights = np.array([(np.bincount(codes) ** 2).sum() / max(self.size, 1) ** 2 for codes in self.codes])
         self._models: dict[tuple[int, ...], _Model] = {}
 
     @property
