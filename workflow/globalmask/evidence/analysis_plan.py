@@ -158,7 +158,8 @@ def departures(plan: AnalysisPlan, run_plan: Mapping[str, Any]) -> list[str]:
 def _missing_runs(plan: AnalysisPlan, replicates: Mapping[Any, int], arm: Mapping[str, Any]) -> list[str]:
     full = max(arm["sizes"])
     trained = {int(n): runs for n, runs in replicates.items()}
-    planned = {full if n == "full" else n: runs for n, runs in plan.replicates.items() if n == "full" or n != full}
+    planned = {n: runs for n, runs in plan.replicates.items() if n != "full"}
+    planned[full] = plan.replicates.get("full", planned.get(full, 1))
     found = []
     for n, runs in planned.items():
         needed = n in plan.primary.sizes or n == full
