@@ -1,7 +1,8 @@
 """globalmask: do global binary masks help a 3D U-Net when few labelled CTs exist?
 
 Contents page of the workflow. `snakemake --cores all` makes the report of `config.yaml`; a stage is a
-target of its own: check splits prepared masks models predictions scores claims tables figures report.
+target of its own: check splits prepared masks models predictions scores statistics claims tables figures
+report.
 """
 
 from pathlib import Path
@@ -33,6 +34,7 @@ localrules:
     models,
     predictions,
     scores,
+    statistics,
     claims,
     tables,
     figures,
@@ -50,6 +52,7 @@ rule all:
         MODELS,
         PREDICTIONS,
         SCORES,
+        STATISTICS,
         CLAIMS,
         TABLES,
         FIGURES,
@@ -98,6 +101,12 @@ rule scores:
     """One row a case and structure."""
     input:
         SCORES,
+
+
+rule statistics:
+    """Estimates, intervals, tests; departures from the plan of analysis."""
+    input:
+        STATISTICS,
 
 
 rule claims:

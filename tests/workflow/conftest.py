@@ -14,7 +14,7 @@ import pytest
 TINY = "workflow/config/tiny.yaml"
 STAGES = (
     *("check", "splits", "prepared", "masks", "models", "predictions"),
-    *("scores", "claims", "tables", "figures", "report"),
+    *("scores", "statistics", "claims", "tables", "figures", "report"),
 )
 TARGETS = ("all", "total", *STAGES)
 

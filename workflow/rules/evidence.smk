@@ -1,4 +1,4 @@
-"""Scores, one row a case and structure, gathered for the run; verdicts on the paper's claims."""
+"""Scores, one row a case and structure, gathered for the run; the statistics; verdicts on the paper's claims."""
 
 
 include: "inputs/evidence.smk"
@@ -50,6 +50,32 @@ rule gather_scores:
         code=code_digest("evidence.score"),
     shell:
         "globalmask gather-scores {input:q} --out {output:q} > {log:q} 2>&1"
+
+
+rule analyse:
+    """Estimates with intervals and tests, by the plan of analysis; departures from it."""
+    input:
+        TRAINING_RECORDS,
+        scores=f"{RUN}/scores.csv",
+        plan=f"{RUN}/plan.json",
+        analysis_plan=ANALYSIS_PLAN,
+    output:
+        STATISTICS,
+    log:
+        f"{LOGS}/analyse.log",
+    benchmark:
+        f"{LOGS}/analyse.benchmark.tsv"
+    conda:
+        CONDA_ENV
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        run=run_dir,
+        code=code_digest("evidence.analysis"),
+    shell:
+        "globalmask analyse --run {params.run:q} --plan {input.plan:q} --analysis-plan {input.analysis_plan:q}"
+        " > {log:q} 2>&1"
 
 
 rule judge:

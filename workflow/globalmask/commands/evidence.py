@@ -1,4 +1,4 @@
-"""Commands of the room `evidence`: scores and verdicts."""
+"""Commands of the room `evidence`: scores, statistics, verdicts."""
 
 from __future__ import annotations
 
@@ -35,6 +35,22 @@ def gather_scores(scores: Files, out: File) -> None:
     from globalmask.evidence import score as stage
 
     stage.gather(score_paths=scores, out_path=out)
+
+
+@app.command()
+def analyse(run: File, plan: File, analysis_plan: File) -> None:
+    """Estimates, intervals and tests of a run, and its departures from the plan of analysis."""
+    from globalmask.evidence import analysis as stage
+
+    stage.analyse(run_dir=run, plan=read_json(plan), plan_path=analysis_plan)
+
+
+@app.command()
+def plan_power(plan: File) -> None:
+    """Compute the power that a plan of analysis has and write it at the end of its file."""
+    from globalmask.evidence import analysis_plan as stage
+
+    stage.write_power(plan)
 
 
 @app.command()

@@ -1,6 +1,11 @@
 """Targets and inputs of evidence.smk."""
 
 SCORES = [f"{RUN}/{cell.path}/scores.csv" for cell in CELLS] + [f"{RUN}/scores.csv"]
+STATISTICS = [f"{RUN}/analysis.csv", f"{RUN}/analysis.json"]
+ANALYSIS_PLAN = str(Path(workflow.basedir) / "workflow/config/analysis_plan.yaml")
+TRAINING_RECORDS = [
+    f"{RUN}/{cell.path}/{name}" for cell in CELLS for name in ("run.json", "history.csv")
+]
 CLAIMS = [f"{RUN}/claims.csv"]
 
 # Not code, so no digest sees them.
