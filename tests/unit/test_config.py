@@ -84,6 +84,36 @@ def test_what_cannot_work_is_refused(path, value, told):
     assert told in str(raised.value)
 
 
+LEARNED = {"recipe": "learned"}
+UNION = {"recipe": "union"}
+
+
+@pytest.mark.parametrize(
+    ("variant", "told"),
+    [
+        ({"mask": {"brain": UNION}}, "write 'oracle: true'"),
+        ({"mask": {"brain": LEARNED}, "oracle": True}, "called an oracle"),
+        ({"validation": "none", "train": {"patience_steps": 100}}, "no validation to wait for"),
+        ({"mask": {"brain": UNION}, "oracle": True}, None),
+        ({"validation": "none", "train": {"patience_steps": None}}, None),
+    ],
+)
+def test_labels_are_read_only_by_variants_that_say_so(variant, told):
+    values = changed("variants.modern", {"preset": "modern", **variant})
+    if told is None:
+        config.load(values)
+        return
+    with pytest.raises(UserError) as raised:
+        config.load(values)
+    assert told in str(raised.value)
+
+
+def test_label_centred_crops_are_refused_where_an_arm_has_them_for_all_its_variants():
+    values = changed("arms.brain.mask", UNION)
+    with pytest.raises(UserError, match="masks and crops from the labels of its own test cases"):
+        config.load(values)
+
+
 def test_an_override_replaces_one_value_of_the_preset():
     values = changed("variants.modern.train", {"max_steps": 7, "patience_steps": None})
     settings = config.load(values).variants["modern"].settings
