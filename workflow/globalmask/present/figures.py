@@ -19,10 +19,11 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
-from globalmask.present import style
+from globalmask.present import mask_quality, style
 from globalmask.present.figures_contours import figure3, figure5
 from globalmask.present.figures_features import figure7, figure8
 from globalmask.present.outputs import (
+    MASK_QUALITY,
     Edition,
     Plan,
     arm_of,
@@ -74,6 +75,9 @@ def make_figures(*, run_dir: Path, plan: Plan, out_dir: Path) -> None:
             style.save(figure, out_dir, f"{name}{edition.suffix}")
             said = f"{caption.strip()} {synthetic_sentence(plan, arms)}"
             captions[f"{name}{edition.suffix}"] = said.strip()
+    figure, captions[MASK_QUALITY] = mask_quality.draw(run_dir, plan, scores)
+    style.mark_synthetic(figure, {arm: arm_of(plan, arm)["synthetic"] for arm, _ in editions(plan)[0].pairs})
+    style.save(figure, out_dir, MASK_QUALITY)
     write_json(Path(out_dir) / "captions.json", captions)
 
 

@@ -20,6 +20,7 @@ TABLE_NUMBERS = {
     "heart": {"dice": 2, "com": 4, "hours": 6},
 }
 QUANTITIES = ("dice", "com", "hours")
+MASK_QUALITY = "mask_quality"
 
 
 @dataclass(frozen=True)
@@ -86,12 +87,12 @@ def table_files(plan: Plan) -> list[str]:
         for quantity in QUANTITIES
         for arm, _ in edition.pairs
     ]
-    return [f"{name}.{kind}" for name in names for kind in ("csv", "md", "tex")]
+    return [f"{name}.{kind}" for name in names for kind in ("csv", "md", "tex")] + [f"{MASK_QUALITY}.csv"]
 
 
 def figure_files(plan: Plan) -> list[str]:
     """Every file below `figures/`."""
-    names = [f"{figure}{edition.suffix}" for edition in editions(plan) for figure in FIGURES]
+    names = [f"{figure}{edition.suffix}" for edition in editions(plan) for figure in FIGURES] + [MASK_QUALITY]
     return [f"{name}.{kind}" for name in names for kind in ("png", "pdf")] + ["captions.json"]
 
 

@@ -17,7 +17,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from globalmask.present import report_sections as say
-from globalmask.present.outputs import FIGURES, Plan, arm_of, case_sheet_name, editions, tested
+from globalmask.present.labels import labels_spent
+from globalmask.present.outputs import FIGURES, MASK_QUALITY, Plan, arm_of, case_sheet_name, editions, tested
 from globalmask.present.results import read_json, read_runs, read_scores
 from globalmask.present.tables import Table, build_tables, text_columns
 from globalmask.provenance import write_text
@@ -80,6 +81,8 @@ def _context(
         "figures": [figure for figure in figures if figure.anchor != FIRST],
         "tables": [_shown(table) for table in build_tables(plan, scores, runs)],
         "masks": say.mask_quality(run_dir, plan, scores),
+        "mask_figure": _mask_figure(run_dir, plan),
+        "labels": labels_spent(scores),
         "registrations": say.registrations(run_dir, plan),
         "checks": say.check_notes(run_dir, plan),
         "check_sheets": _arm_sheets(run_dir, plan, "check", "Check pictures"),
@@ -118,6 +121,14 @@ def _figures(run_dir: Path, plan: Plan) -> list[Picture]:
             alternative = f"{ALTERNATIVES[figure]}: {arms}. The caption below says what is shown."
             found.append(Picture(name, title, captions.get(name, ""), alternative, *image))
     return found
+
+
+def _mask_figure(run_dir: Path, plan: Plan) -> Picture:
+    captions = read_json(run_dir / "figures" / "captions.json") or {}
+    words = "Mask quality against segmentation quality"
+    alternative = f"{words}: scatter plot, one point a test case. The caption below says what is shown."
+    image = _as_png(run_dir / "figures" / f"{MASK_QUALITY}.png")
+    return Picture(MASK_QUALITY, words, captions.get(MASK_QUALITY, ""), alternative, *image)
 
 
 def _shown(table: Table) -> dict[str, Any]:
