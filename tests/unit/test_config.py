@@ -32,7 +32,7 @@ def changed(path, value):
     return values
 
 
-@pytest.mark.parametrize("name", ["config.yaml", *(f"workflow/config/{n}.yaml" for n in ("demo", "tiny", "openkbp"))])
+@pytest.mark.parametrize("name", ["config.yaml", *(f"workflow/config/{n}.yaml" for n in ("demo", "tiny", "openkbp", "ladder"))])
 def test_shipped_configs_are_valid(repository, name):
     config.load(yaml.safe_load((repository / name).read_text(encoding="utf-8")))
 
@@ -123,3 +123,19 @@ def test_an_override_replaces_one_value_of_the_preset():
 def test_text_that_is_a_number_is_read_as_one():
     values = changed("variants.modern.train", {"learning_rate": "1e-3"})
     assert config.load(values).variants["modern"].settings.learning_rate == 1e-3
+
+
+PRESET_FACTORS = ("activation", "norm", "dropout", "loss", "schedule", "augmentation", "precision")
+
+
+def test_the_ladder_moves_one_factor_at_a_time_from_paper_to_modern(repository):
+    ladder = config.load(yaml.safe_load((repository / "workflow/config/ladder.yaml").read_text(encoding="utf-8")))
+    settings = {name: variant.settings.model_dump() for name, variant in ladder.variants.items()}
+    paper, modern = settings.pop("paper"), settings.pop("modern")
+    moved = {name: {key for key in own if own[key] != paper[key]} for name, own in settings.items()}
+    assert sorted(map(sorted, moved.values())) == sorted(
+        [["output"], ["learning_rate", "schedule"], *([name] for name in PRESET_FACTORS if name != "schedule")]
+    )
+    between = {key for key in paper if paper[key] != modern[key]}
+    assert between == {"learning_rate", *PRESET_FACTORS} == set().union(*moved.values()) - {"output"}
+    assert all(own[key] == modern[key] for name, own in settings.items() for key in moved[name] & between)

@@ -105,7 +105,7 @@ def test_maps_are_matched_one_to_one_and_the_best_are_kept() -> None:
 def test_figures_are_drawn_with_captions_that_state_the_rules(fake_run: Run) -> None:
     run_dir, plan = fake_run
     captions = json.loads((run_dir / "figures" / "captions.json").read_text(encoding="utf-8"))
-    assert sorted(captions) == ["fig3", "fig4", "fig5", "fig6", "fig7", "fig8"]
+    assert sorted(captions) == ["fig3", "fig4", "fig5", "fig6", "fig7", "fig8", "mask_quality"]
     assert all("SYNTHETIC" in caption for caption in captions.values())
     assert "the median and the worst test case by mean Dice" in captions["fig3"]
     assert "sample SD between the structure means" in captions["fig4"]
