@@ -32,7 +32,9 @@ def changed(path, value):
     return values
 
 
-@pytest.mark.parametrize("name", ["config.yaml", *(f"workflow/config/{n}.yaml" for n in ("demo", "tiny", "openkbp", "ladder"))])
+@pytest.mark.parametrize(
+    "name", ["config.yaml", *(f"workflow/config/{n}.yaml" for n in ("demo", "tiny", "openkbp", "ladder"))]
+)
 def test_shipped_configs_are_valid(repository, name):
     config.load(yaml.safe_load((repository / name).read_text(encoding="utf-8")))
 

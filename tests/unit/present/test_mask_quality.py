@@ -126,8 +126,10 @@ def test_masks_that_know_more_labels_than_the_network_are_flagged() -> None:
         ("heart", "budget", "learned", 2, 2, 3, 2),
         ("heart", "oracle", "union", 12, 12, 3, 20),
         ("brain", "alone", "threshold", 1, 1, 0, 0),
+        ("heart", "budget", "learned", 1, 1, 3, 1),
     ]
     keys = ["arm", "variant", "mask_recipe", "n_train", "labels_train", "labels_val", "labels_mask"]
     grid = labels_spent(pd.DataFrame(rows * 2, columns=keys))
-    assert [row[-1] for row in grid.rows] == ["masks know more", "", "masks from test labels: an oracle", ""]
-    assert grid.flagged == {0, 2}
+    told = ["masks know more", "", "masks from test labels: an oracle", "", "the training mask is not out of fold"]
+    assert [row[-1] for row in grid.rows] == told
+    assert grid.flagged == {0, 2, 4}

@@ -64,7 +64,7 @@ def test_the_page_is_whole_and_needs_nothing_from_outside(page: str) -> None:
 
 def test_every_picture_has_words_for_those_who_do_not_see_it(page: str) -> None:
     images = Page(page).images
-    assert len(images) == 6 + 2 + 1 + 8  # figures, check sheets, registration sheet, case sheets
+    assert len(images) == 6 + 1 + 2 + 1 + 8  # figures, mask quality, check sheets, registration sheet, case sheets
     assert all(len(str(image["alt"])) > 20 for image in images)
 
 

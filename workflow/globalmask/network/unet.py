@@ -57,8 +57,8 @@ class UNet(nn.Module):
         falling = widths[-2::-1]
         self.widen = nn.ModuleList(nn.ConvTranspose3d(2 * width, width, 2, stride=2) for width in falling)
         self.up = nn.ModuleList(block(2 * width, width) for width in falling)
-        self.independent = output == "sigmoid"
-        self.head = nn.Conv3d(channels, out_channels - self.independent, 1)
+        self.output = output
+        self.head = nn.Conv3d(channels, out_channels - (output == "sigmoid"), 1)
 
     def features(self, x: Tensor) -> Tensor:
         """Maps `(batch, channels, z, y, x)` of the fourth up block (paper Fig. 7)."""
@@ -74,11 +74,11 @@ class UNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         logits = self.head(self.features(x))
-        return nn.functional.pad(logits, (0, 0) * 3 + (1, 0)) if self.independent else logits
+        return nn.functional.pad(logits, (0, 0) * 3 + (1, 0)) if self.output == "sigmoid" else logits
 
     def chances(self, x: Tensor) -> Tensor:
         """Chance (float32, 0..1) of every class; the largest one decides."""
-        return chances(self(x), self.arguments["output"])
+        return chances(self(x), self.output)
 
 
 def chances(logits: Tensor, output: str) -> Tensor:
