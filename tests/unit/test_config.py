@@ -32,7 +32,9 @@ def changed(path, value):
     return values
 
 
-@pytest.mark.parametrize("name", ["config.yaml", *(f"workflow/config/{n}.yaml" for n in ("demo", "tiny", "openkbp"))])
+@pytest.mark.parametrize(
+    "name", ["config.yaml", *(f"workflow/config/{n}.yaml" for n in ("demo", "tiny", "openkbp", "ladder"))]
+)
 def test_shipped_configs_are_valid(repository, name):
     config.load(yaml.safe_load((repository / name).read_text(encoding="utf-8")))
 
@@ -84,6 +86,36 @@ def test_what_cannot_work_is_refused(path, value, told):
     assert told in str(raised.value)
 
 
+LEARNED = {"recipe": "learned"}
+UNION = {"recipe": "union"}
+
+
+@pytest.mark.parametrize(
+    ("variant", "told"),
+    [
+        ({"mask": {"brain": UNION}}, "write 'oracle: true'"),
+        ({"mask": {"brain": LEARNED}, "oracle": True}, "called an oracle"),
+        ({"validation": "none", "train": {"patience_steps": 100}}, "no validation to wait for"),
+        ({"mask": {"brain": UNION}, "oracle": True}, None),
+        ({"validation": "none", "train": {"patience_steps": None}}, None),
+    ],
+)
+def test_labels_are_read_only_by_variants_that_say_so(variant, told):
+    values = changed("variants.modern", {"preset": "modern", **variant})
+    if told is None:
+        config.load(values)
+        return
+    with pytest.raises(UserError) as raised:
+        config.load(values)
+    assert told in str(raised.value)
+
+
+def test_label_centred_crops_are_refused_where_an_arm_has_them_for_all_its_variants():
+    values = changed("arms.brain.mask", UNION)
+    with pytest.raises(UserError, match="masks and crops from the labels of its own test cases"):
+        config.load(values)
+
+
 def test_an_override_replaces_one_value_of_the_preset():
     values = changed("variants.modern.train", {"max_steps": 7, "patience_steps": None})
     settings = config.load(values).variants["modern"].settings
@@ -93,3 +125,19 @@ def test_an_override_replaces_one_value_of_the_preset():
 def test_text_that_is_a_number_is_read_as_one():
     values = changed("variants.modern.train", {"learning_rate": "1e-3"})
     assert config.load(values).variants["modern"].settings.learning_rate == 1e-3
+
+
+PRESET_FACTORS = ("activation", "norm", "dropout", "loss", "schedule", "augmentation", "precision")
+
+
+def test_the_ladder_moves_one_factor_at_a_time_from_paper_to_modern(repository):
+    ladder = config.load(yaml.safe_load((repository / "workflow/config/ladder.yaml").read_text(encoding="utf-8")))
+    settings = {name: variant.settings.model_dump() for name, variant in ladder.variants.items()}
+    paper, modern = settings.pop("paper"), settings.pop("modern")
+    moved = {name: {key for key in own if own[key] != paper[key]} for name, own in settings.items()}
+    assert sorted(map(sorted, moved.values())) == sorted(
+        [["output"], ["learning_rate", "schedule"], *([name] for name in PRESET_FACTORS if name != "schedule")]
+    )
+    between = {key for key in paper if paper[key] != modern[key]}
+    assert between == {"learning_rate", *PRESET_FACTORS} == set().union(*moved.values()) - {"output"}
+    assert all(own[key] == modern[key] for name, own in settings.items() for key in moved[name] & between)

@@ -70,6 +70,9 @@ def test_no_mask_comes_from_a_network_that_saw_the_case(budget_size, others, fol
 
 def test_labels_that_a_mask_cost():
     learned = config.MaskSettings(recipe="learned", labels="full")
-    assert matrix.labels_of_mask(learned, 2, 12) == 12
-    assert matrix.labels_of_mask(learned.model_copy(update={"labels": "budget"}), 2, 12) == 2
-    assert matrix.labels_of_mask(config.MaskSettings(recipe="threshold"), 2, 12) == 0
+    counts = {"train": 12, "others": 8}
+    assert matrix.labels_of_mask(learned, 2, **counts) == 12
+    assert matrix.labels_of_mask(learned.model_copy(update={"labels": "budget"}), 2, **counts) == 2
+    assert matrix.labels_of_mask(config.MaskSettings(recipe="threshold"), 2, **counts) == 0
+    assert matrix.labels_of_mask(config.MaskSettings(recipe="file"), 2, **counts) == 0
+    assert matrix.labels_of_mask(config.MaskSettings(recipe="union"), 2, **counts) == 2 + 8

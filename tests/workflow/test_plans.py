@@ -81,7 +81,7 @@ def test_synthetic_configs_plan_without_any_file(checkout, name):
 
 def test_variants_folds_and_mask_recipes_share_what_they_can(checkout, repository):
     jobs = checkout.planned("--configfile", str(repository / "tests" / "workflow" / "strict.yaml"))
-    assert jobs["train"] == 36 + 6 + 12
+    assert jobs["train"] == 36 + 6 + 12 + 1
     assert jobs["mask_threshold"] == 5
     assert jobs["mask_union"] == 10
     # two folds of `full` with three networks each; `budget` has one network at n = 1 and three at n = 2
@@ -94,9 +94,10 @@ def test_variants_folds_and_mask_recipes_share_what_they_can(checkout, repositor
 
 
 @pytest.mark.real
-def test_the_real_config_plans_54_trainings(checkout, real_data):
-    jobs = checkout.planned("--configfile", "workflow/config/openkbp.yaml", "--config", f"data_dir={real_data}/openkbp")
-    assert jobs["train"] == 6 * 3 * 3
+@pytest.mark.parametrize(("name", "trainings"), [("openkbp", 6 * 3 * 3), ("ladder", 10 * 2 * 2 * 3)])
+def test_the_real_configs_plan_their_trainings(checkout, real_data, name, trainings):
+    config = ("--configfile", f"workflow/config/{name}.yaml", "--config", f"data_dir={real_data}/openkbp")
+    assert checkout.planned(*config)["train"] == trainings
 
 
 @pytest.mark.parametrize("target", STAGES)

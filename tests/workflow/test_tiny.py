@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
+import SimpleITK as sitk
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 CONFIG = ("--configfile", "workflow/config/tiny.yaml")
@@ -139,10 +142,91 @@ def test_one_stage_again_by_force(tiny_run):
     assert "register" not in jobs
 
 
-def test_a_second_run_on_one_core_gives_the_same_scores(tiny_run, checkout):
-    checkout.snakemake("scores", *CONFIG, cores=1)
-    first = (tiny_run.folder / RUN / "scores.csv").read_bytes()
-    assert (checkout.folder / RUN / "scores.csv").read_bytes() == first
+def roles_of(checkout, role):
+    """(arm, case) of every case of a role."""
+    for table in sorted((checkout.folder / RUN).glob("*/splits/r0.tsv")):
+        with open(table, encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file, delimiter="\t"))
+        yield from ((table.parts[-3], row["case"]) for row in rows if row["role"] == role)
+
+
+def scramble(path):
+    """Shuffle a label's voxels within each sagittal plane, so that the check still finds left on the left."""
+    label = sitk.ReadImage(path)
+    sagittal = 2 - int(np.abs(np.reshape(label.GetDirection(), (3, 3))[0]).argmax())
+    planes = np.moveaxis(sitk.GetArrayFromImage(label), sagittal, 0)
+    shuffled = np.random.default_rng(0).permuted(planes.reshape(len(planes), -1), axis=1).reshape(planes.shape)
+    image = sitk.GetImageFromArray(np.moveaxis(shuffled, 0, sagittal))
+    image.CopyInformation(label)
+    sitk.WriteImage(image, path)
+
+
+def bare(path):
+    """Content of a file without clocks."""
+    if path.name == "history.csv":
+        with open(path, encoding="utf-8", newline="") as file:
+            return [[row[name] for name in row if "seconds" not in name] for row in csv.DictReader(file)]
+    if path.name == "run.json":
+        record = json.loads(path.read_text(encoding="utf-8"))
+        return {name: value for name, value in record.items() if "hours" not in name}
+    return path.read_bytes()
+
+
+def differing(first, second):
+    """Files below the arms' folders, of those that `second` has, that are not in `first` or differ there."""
+    files = (path.relative_to(second.folder) for path in (second.folder / RUN).glob("*/**/*") if path.is_file())
+    return {
+        "/".join(path.parts[2:])
+        for path in files
+        if not (first.folder / path).is_file() or bare(first.folder / path) != bare(second.folder / path)
+    }
+
+
+def written_by_the_check(arms, cases):
+    pictures = {f"{arm}/check/{case}.{kind}" for arm, case in cases for kind in ("json", "png")}
+    return pictures | {f"{arm}/check.tsv" for arm in arms}
+
+
+def labels_of(cases, kinds=("raw", "prepared")):
+    return {f"{arm}/{kind}/{case}/label.nii.gz" for arm, case in cases for kind in kinds}
+
+
+def test_scrambled_labels_reach_their_copies_checks_and_scores_alone(tiny_run, checkout):
+    """A second run, on one core: test labels change nothing up to the predictions, validation labels no input.
+
+    Then, with the true labels in their places, it gives the first run's scores.
+    """
+    test, validation = (set(roles_of(tiny_run, role)) for role in ("test", "validation"))
+    assert (len(test), len(validation)) == (4, 2)
+    checkout.snakemake(*(f"{RUN}/{name}" for name in labels_of(test | validation, ["raw"])), *CONFIG, cores=1)
+    for name in labels_of(test | validation, ["raw"]):
+        scramble(checkout.folder / RUN / name)
+    checkout.snakemake("splits", "prepared", "masks", *CONFIG, cores=1)
+    checked = written_by_the_check(("brain", "heart"), test | validation)
+    assert differing(tiny_run, checkout) == labels_of(test | validation) | checked
+
+    put_back(tiny_run, checkout, validation)
+    checkout.snakemake("predictions", *CONFIG, cores=1)
+    assert differing(tiny_run, checkout) == labels_of(test) | checked
+    made = {path.name for path in (checkout.folder / RUN).glob("*/*/*/*/*/*")}
+    assert {"model.safetensors", "history.csv", "run.json", "predictions", "native"} <= made
+
+    put_back(tiny_run, checkout, test)
+    cells = [f"{arm}/modern/ct_mask/n2/r0/scores.csv" for arm in ("brain", "heart")]
+    checkout.snakemake(*(f"{RUN}/{cell}" for cell in cells), *CONFIG, cores=1)
+    assert differing(tiny_run, checkout) == checked
+    assert all((checkout.folder / RUN / cell).is_file() for cell in cells)
+
+
+def put_back(tiny_run, checkout, cases):
+    """The true labels, with the times of the scrambled ones' making, and no copies of them."""
+    for name in labels_of(cases, ["raw"]):
+        path = checkout.folder / RUN / name
+        before = path.stat()
+        path.write_bytes((tiny_run.folder / RUN / name).read_bytes())
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    for name in labels_of(cases, ["prepared"]):
+        (checkout.folder / RUN / name).unlink()
 
 
 def test_a_training_killed_in_the_middle_ends_with_the_same_weights(tiny_run):

@@ -82,6 +82,7 @@ class TrainSettings(Section):
     activation: Literal["sigmoid", "leaky_relu"] = "sigmoid"
     norm: Literal["batch", "instance"] = "batch"
     dropout: float = Field(0.2, ge=0, lt=1)
+    output: Literal["softmax", "sigmoid"] = Field("softmax", description="structures exclusive, or each by itself")
     loss: Literal["dice", "dice_ce"] = "dice"
     learning_rate: float = Field(1.0e-4, gt=0)
     schedule: Literal["constant", "one_cycle"] = "constant"
@@ -193,6 +194,10 @@ class Variant(Section):
         None, description="training sizes of this variant and the replicates at each; the run's when left out"
     )
     mask: dict[Name, MaskSettings] = Field(default_factory=dict, description="other recipe for an arm")
+    oracle: bool = Field(False, description="masks and crops may come from the labels of test cases: recipe 'union'")
+    validation: Literal["labels", "none"] = Field(
+        "labels", description="none: no validation label is read, max_steps are made, the last weights are kept"
+    )
     train: TrainOverrides = TrainOverrides()
 
     @property
@@ -227,8 +232,26 @@ class Config(Section):
                 yield f"'{name}' is a folder of every arm and cannot name a variant"
             if max((variant.replicates or {}).values(), default=1) > self.replicates:
                 yield f"variant '{name}' asks for more replicates than the {self.replicates} of the run"
-            for arm in {*(variant.arms or ()), *variant.mask} - set(self.arms):
+            unknown = {*(variant.arms or ()), *variant.mask} - set(self.arms)
+            for arm in unknown:
                 yield f"variant '{name}' names the arm '{arm}', which is not under 'arms'"
+            if not unknown:
+                yield from self._label_faults(name)
+
+    def _label_faults(self, name: str) -> Iterator[str]:
+        """Leaks that nobody asked for by name, and settings that need labels the variant does not read."""
+        variant = self.variants[name]
+        leaking = [arm for arm in self.arms_of(name) if self.mask_of(name, arm).recipe == "union"]
+        if leaking and not variant.oracle:
+            yield (
+                f"variant '{name}' would take masks and crops from the labels of its own test cases (recipe 'union',"
+                f" arm '{leaking[0]}'): choose another recipe, or write 'oracle: true' in the variant, whose scores"
+                " are then marked as leaking and enter no verdict"
+            )
+        if variant.oracle and not leaking:
+            yield f"variant '{name}' is called an oracle, and none of its arms has the mask recipe 'union'"
+        if variant.validation == "none" and variant.train.model_dump()["patience_steps"]:
+            yield f"variant '{name}' has 'patience_steps' and no validation to wait for"
 
     def arms_of(self, variant: str) -> tuple[str, ...]:
         """Names of the arms that a variant trains on, in the config's order."""

@@ -86,8 +86,15 @@ def crossfit(budget: Sequence[str], cases: Sequence[str], *, folds: int) -> dict
     return fits
 
 
-def labels_of_mask(mask: MaskSettings, n: int, training_cases: int) -> int:
-    """Labelled cases that the mask of a cell has cost (REQUIREMENTS A-25)."""
+def labels_of_mask(mask: MaskSettings, n: int, *, train: int, others: int) -> int:
+    """Cases whose labels the masks of a cell were made from (REQUIREMENTS A-25).
+
+    More than n means that the masks know more than the cell's own training cases. `train` and `others` count the
+    training cases of the cell's split, and its validation and test cases; an oracle mask has read the label of every
+    case that it covers.
+    """
+    if mask.recipe == "union":
+        return n + others
     if mask.recipe != "learned":
         return 0
-    return n if mask.labels == "budget" else training_cases
+    return n if mask.labels == "budget" else train

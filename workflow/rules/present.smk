@@ -24,10 +24,12 @@ rule write_plan:
 
 
 rule make_tables:
-    """Tables 1 to 6, each cell beside the published one."""
+    """Tables 1 to 6, each cell beside the published one; masks' quality against Dice."""
     input:
         RECORDS,
         PUBLISHED,
+        MASK_QUALITY,
+        REGISTRATIONS,
         plan=f"{RUN}/plan.json",
         scores=f"{RUN}/scores.csv",
     output:
@@ -49,7 +51,7 @@ rule make_tables:
 
 
 rule make_figures:
-    """Figures 3 to 8, gains, Dice in its context."""
+    """Figures 3 to 8, gains, Dice in its context, masks' quality against Dice."""
     input:
         HISTORIES,
         PUBLISHED,
@@ -57,6 +59,8 @@ rule make_figures:
         PREDICTIONS,
         PREPARED,
         MASKS,
+        MASK_QUALITY,
+        REGISTRATIONS,
         plan=f"{RUN}/plan.json",
         scores=f"{RUN}/scores.csv",
         analysis=f"{RUN}/analysis.csv",

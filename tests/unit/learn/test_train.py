@@ -11,7 +11,8 @@ import torch
 
 from globalmask.config import TrainSettings
 from globalmask.errors import UserError
-from globalmask.imaging.images import write_image
+from globalmask.imaging.images import array_of, read_image, write_image
+from globalmask.learn import train as training
 from globalmask.learn.train import train
 from globalmask.network.model_file import load_model, read_header, save_model
 from globalmask.network.unet import UNet
@@ -81,6 +82,30 @@ def test_outputs_and_header(folders):
 def test_validation_can_be_left_out(folders):
     state = run(folders, validation_cases=[])
     assert state.best_step == 2 and state.best_val_dice is None
+    record = json.loads((folders / "out" / "run.json").read_text(encoding="utf-8"))
+    assert (record["cases"]["validation"], record["weights_kept"]) == ([], "last step")
+
+
+def test_scrambled_labels_of_validation_cases_change_no_training_input(folders, monkeypatch):
+    seen = []
+    monkeypatch.setattr(training, "run_job", lambda train, validation, **settings: seen.append((train, validation)))
+    run(folders)
+    label = folders / "prepared" / "c" / "label.nii.gz"
+    scrambled = np.random.default_rng(0).permuted(array_of(read_image(label)))
+    write_image(sitk.GetImageFromArray(scrambled), label)
+    run(folders)
+    (train, validation), (train_after, validation_after) = seen
+    for before, after in zip(train, train_after, strict=True):
+        assert torch.equal(before.inputs, after.inputs) and torch.equal(before.label, after.label)
+    assert torch.equal(validation[0].inputs, validation_after[0].inputs)
+    assert not torch.equal(validation[0].label, validation_after[0].label)
+
+
+def test_independent_outputs_train_and_are_loaded_as_such(folders):
+    run(folders, settings=SETTINGS.model_copy(update={"output": "sigmoid"}))
+    network, header = load_model(folders / "out" / "model.safetensors")
+    assert header["network"]["output"] == header["settings"]["output"] == "sigmoid"
+    assert (network.chances(torch.zeros(1, 2, 32, 32, 32))[:, 0] == 0.5).all()
 
 
 def test_scenarios_start_from_the_same_weights(folders):

@@ -12,13 +12,7 @@ import SimpleITK as sitk
 from globalmask.errors import UserError
 from globalmask.imaging.geometry import box_image
 from globalmask.imaging.images import image_like, write_image
-from globalmask.masks.quality import (
-    binary_dice,
-    lost_shares,
-    measure_mask,
-    quality_by_role,
-    summarise_quality,
-)
+from globalmask.masks.quality import binary_dice, lost_shares, measure_mask
 from globalmask.masks.record import write_mask
 
 
@@ -115,33 +109,3 @@ def test_fixed_box_that_loses_a_training_structure_is_an_error(tmp_path):
 
 def test_head_mask_has_no_dice_with_its_structures(tmp_path):
     assert measure(tmp_path, recipe="threshold")["dice"] is None
-
-
-def masks(role, *dice) -> list[dict]:
-    return [{"role": role, "dice": value, "status": "ok" if value else "empty"} for value in dice]
-
-
-def test_quality_by_role_and_its_gap():
-    found = quality_by_role([*masks("train", 0.9, 0.96), *masks("test", 0.8, 0.0, 0.9)])
-    assert found["roles"]["test"] == {
-        "cases": 3,
-        "empty": 1,
-        "mean_dice": 0.566667,
-        "least_dice": 0.0,
-    }
-    assert found["gap"] == pytest.approx(0.93 - 0.566667)
-    assert found["flagged"]
-
-
-@pytest.mark.parametrize(("test", "gap", "flagged"), [(0.85, 0.05, False), (0.84, 0.06, True), (0.96, -0.06, True)])
-def test_gap_is_flagged_either_way(test, gap, flagged):
-    found = quality_by_role([*masks("train", 0.9), *masks("test", test), *masks("validation", 0.1)])
-    assert (found["gap"], found["flagged"]) == (pytest.approx(gap), flagged)
-
-
-def test_no_gap_without_dice(tmp_path):
-    (tmp_path / "a.json").write_text(json.dumps({"role": None, "dice": None, "status": "ok"}))
-    summarise_quality(quality_paths=[tmp_path / "a.json"], out_json=tmp_path / "all.json")
-    found = json.loads((tmp_path / "all.json").read_text(encoding="utf-8"))
-    nothing = {"cases": 1, "empty": 0, "mean_dice": None, "least_dice": None}
-    assert found == {"roles": {"none": nothing}, "gap": None, "flagged": False}

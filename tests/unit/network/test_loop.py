@@ -101,7 +101,7 @@ def test_history_has_one_row_a_validation_with_a_growing_clock():
 
 def test_training_loss_of_a_row_is_the_mean_since_the_row_before(monkeypatch):
     values = iter([1.0, 2.0, 6.0, 5.0])
-    monkeypatch.setitem(loop.LOSSES, "dice_ce", lambda logits, label: logits.sum() * 0 + next(values))
+    monkeypatch.setitem(loop.LOSSES, "dice_ce", lambda logits, label, output: logits.sum() * 0 + next(values))
     _, state = run(tiny_settings(max_steps=4, validate_every=2), validation=())
     assert [row["train_loss"] for row in state.history] == [1.5, 5.5]
 
@@ -258,7 +258,7 @@ def test_other_runtime_errors_are_not_swallowed(monkeypatch):
 
 
 def test_a_loss_that_is_no_number_stops_the_training(monkeypatch):
-    monkeypatch.setitem(loop.LOSSES, "dice_ce", lambda logits, label: logits.sum() * math.nan)
+    monkeypatch.setitem(loop.LOSSES, "dice_ce", lambda logits, label, output: logits.sum() * math.nan)
     with pytest.raises(UserError, match="no number"):
         run(tiny_settings())
 

@@ -84,6 +84,46 @@ def test_hard_dice_of_a_missed_structure_is_zero():
     assert hard_dice(scores, label_of([1, 0, 0])).tolist() == [0.0]
 
 
+def independent(chances: list[list[float]]) -> torch.Tensor:
+    """Logits of structures whose sigmoids are `chances` (a list per structure), the background's 0 before them."""
+    logits = torch.tensor(chances).logit()
+    return torch.cat([torch.zeros(1, logits.shape[1]), logits])[None, :, None, None, :]
+
+
+def test_independent_structures_by_hand():
+    # structure 1: P = (0.8, 0.5), G = (1, 0); structure 2: P = (0.6, 0.9), G = (0, 1); they need not sum to one
+    loss = dice_loss(independent([[0.8, 0.5], [0.6, 0.9]]), label_of([1, 2]), "sigmoid")
+    first, second = 1 - 1.6 / (0.64 + 0.25 + 1), 1 - 1.8 / (0.36 + 0.81 + 1)
+    assert loss.item() == pytest.approx((first + second) / 2, abs=1e-5)
+
+
+def test_cross_entropy_of_independent_structures_by_hand():
+    # Structure 1 has one voxel (weight 1) and four others (1/2 each); structure 2 has two and three others.
+    chances, values = [[0.8, 0.5, 0.5, 0.5, 0.5], [0.1, 0.6, 0.6, 0.2, 0.2]], [1, 2, 2, 0, 0]
+    first = -(math.log(0.8) + 4 * 0.5 * math.log(0.5)) / (1 + 4 * 0.5)
+    inside, outside = 2**-0.5, 3**-0.5
+    second = -(2 * inside * math.log(0.6) + outside * (math.log(0.9) + 2 * math.log(0.8))) / (2 * inside + 3 * outside)
+    logits, label = independent(chances), label_of(values)
+    found = dice_ce_loss(logits, label, "sigmoid") - dice_loss(logits, label, "sigmoid")
+    assert found.item() == pytest.approx((first + second) / 2, abs=1e-5)
+
+
+@pytest.mark.parametrize("loss", [dice_loss, dice_ce_loss])
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_one_structure_alone_is_the_same_under_both_outputs(loss, seed):
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.cat([torch.zeros(1, 1, 3, 4, 5), torch.randn(1, 1, 3, 4, 5, generator=generator)], dim=1)
+    label = torch.randint(0, 2, (1, 3, 4, 5), generator=generator, dtype=torch.uint8)
+    assert loss(logits, label, "sigmoid").item() == pytest.approx(loss(logits, label, "softmax").item(), abs=1e-5)
+
+
+def test_the_largest_independent_structure_above_one_half_decides_else_the_background():
+    # voxels: structure 2 (0.7 over 0.6), background (0.4, 0.45), structure 1 (0.9)
+    logits = independent([[0.6, 0.4, 0.9], [0.7, 0.45, 0.2]])
+    assert hard_dice(logits, label_of([2, 0, 1])).tolist() == [1.0, 1.0]
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10_000), st.integers(2, 5))
 def test_dice_loss_lies_between_zero_and_one_and_half_precision_agrees(seed, classes):

@@ -95,3 +95,20 @@ def test_initial_weights_have_the_bounds_of_torchs_default():
     weight = _start(1)["bottom.0.weight"]
     bound = 1 / (weight.shape[1] * 27) ** 0.5
     assert 0.95 * bound < weight.abs().max() <= bound
+
+
+def test_independent_structures_share_the_background_of_one_half():
+    torch.manual_seed(0)
+    network = UNet(1, 4, **SMALL, output="sigmoid").eval()
+    x = torch.randn(1, 1, 32, 32, 32)
+    chances = network.chances(x)
+    assert network(x).shape == chances.shape == (1, 4, 32, 32, 32)
+    assert network.head.out_channels == 3
+    assert (chances[:, 0] == 0.5).all()
+    assert torch.allclose(chances[:, 1:], torch.sigmoid(network.head(network.features(x))))
+
+
+def test_a_network_without_the_word_output_is_a_softmax():
+    network = UNet(1, 4, **SMALL).eval()
+    assert network.arguments["output"] == "softmax"
+    assert torch.allclose(network.chances(torch.randn(1, 1, 32, 32, 32)).sum(1), torch.tensor(1.0))

@@ -202,7 +202,7 @@ def _write_quality(folder: Path, case: str, index: int, registered: bool) -> Non
     quality = {"case": case, "part": f"k{index % 5}" if role == "train" else "all", "role": role}
     quality |= {"status": "ok", "ref_lost_share": {"x": 0.0 if index else 0.002}, "warnings": []}
     dice = 0.95 if role == "train" else 0.90 - 0.005 * index
-    (folder / f"{case}.quality.json").write_text(json.dumps({**quality, "dice": dice}))
+    (folder / f"{case}.quality.json").write_text(json.dumps({**quality, "dice": None if registered else dice}))
 
 
 def _write_splits(run_dir: Path, arm: dict[str, Any], replicates: int) -> None:

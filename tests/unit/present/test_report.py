@@ -66,7 +66,7 @@ def test_the_page_is_whole_and_needs_nothing_from_outside(page: str) -> None:
 
 def test_every_picture_has_words_for_those_who_do_not_see_it(page: str) -> None:
     images = Page(page).images
-    assert len(images) == 6 + 4 + 2 + 1 + 8  # the paper's figures, ours, check, registration and case sheets
+    assert len(images) == 6 + 4 + 1 + 2 + 1 + 8  # the paper's figures, ours, mask quality, check, registration, cases
     assert all(len(str(image["alt"])) > 20 for image in images)
 
 

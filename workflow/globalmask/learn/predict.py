@@ -79,11 +79,13 @@ def load_inputs(
 
 
 def probabilities_of(network: UNet, scenario: str, inputs: Case) -> np.ndarray:
-    """Class probabilities (class, z, y, x) of one case, float32, in the box; class 0 is background."""
+    """Class probabilities (class, z, y, x) of one case, float32, in the box; class 0 is background.
+
+    Independent structures (`output: sigmoid`) do not sum to 1, and their background is 0.5: the largest decides.
+    """
     channels = torch.from_numpy(channels_of(scenario, inputs.ct01, inputs.mask))
     with torch.inference_mode():
-        logits = network(channels[None].to(next(network.parameters()).device))
-        return torch.softmax(logits[0].float(), dim=0).cpu().numpy()
+        return network.chances(channels[None].to(next(network.parameters()).device))[0].cpu().numpy()
 
 
 def place(

@@ -122,8 +122,7 @@ def inside_probability(network: UNet, ct_hu: np.ndarray, *, clip_hu: tuple[float
     """Probability (z, y, x), float32, of being inside the organ, for a coarse CT in HU."""
     ct01 = torch.from_numpy(scale_ct(ct_hu, clip_hu))[None, None]
     with torch.inference_mode():
-        logits = network(ct01.to(next(network.parameters()).device))
-        return torch.softmax(logits[0].float(), dim=0)[1].cpu().numpy()
+        return network.chances(ct01.to(next(network.parameters()).device))[0, 1].cpu().numpy()
 
 
 def mask_of(inside: sitk.Image, prepared: sitk.Image, *, transform: sitk.Transform | None = None) -> np.ndarray:

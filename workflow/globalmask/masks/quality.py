@@ -7,9 +7,8 @@ A share of a structure beyond the box is lost to training (limit 0.5 %: DESIGN.m
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -21,8 +20,6 @@ from globalmask.masks.record import read_box
 from globalmask.provenance import write_json
 
 LOST_LIMIT = 0.005
-GAP_LIMIT = 0.05
-"""Masks so much better in training than in test (mean Dice) teach a network to trust them too far."""
 OF_THE_STRUCTURES = ("learned", "union")
 """Recipes whose masks mean to be the union of the structures; a head mask has no Dice with a brain stem."""
 
@@ -113,33 +110,6 @@ def measure_mask(
             "warnings": told,
         },
     )
-
-
-def summarise_quality(*, quality_paths: Sequence[Path], out_json: Path) -> None:
-    """Write the masks of one mask set by role, and whether training and test masks differ too much."""
-    records = [json.loads(Path(path).read_text(encoding="utf-8")) for path in quality_paths]
-    write_json(Path(out_json), quality_by_role(records))
-
-
-def quality_by_role(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """{roles: {role: {cases, empty, mean_dice, least_dice}}, gap, flagged} from the records of `measure_mask`.
-
-    `gap` is mean Dice of training minus test masks (null where either has none); `flagged` when it is
-    larger than 0.05 either way.
-    """
-    roles: dict[str, dict[str, Any]] = {}
-    for role in sorted({record["role"] or "none" for record in records}):
-        own = [record for record in records if (record["role"] or "none") == role]
-        dice = [record["dice"] for record in own if record["dice"] is not None]
-        roles[role] = {
-            "cases": len(own),
-            "empty": sum(record["status"] == "empty" for record in own),
-            "mean_dice": round(sum(dice) / len(dice), 6) if dice else None,
-            "least_dice": min(dice) if dice else None,
-        }
-    train, test = (roles.get(role, {}).get("mean_dice") for role in ("train", "test"))
-    gap = None if train is None or test is None else round(train - test, 6)
-    return {"roles": roles, "gap": gap, "flagged": gap is not None and abs(gap) > GAP_LIMIT}
 
 
 def _index_map(raw: sitk.Image, box: sitk.Image, transform: sitk.Transform | None) -> tuple[np.ndarray, np.ndarray]:

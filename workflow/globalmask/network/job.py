@@ -94,6 +94,7 @@ def run_job(
             **{name: header.get(name) for name in FACTS},
             "cases": {"train": list(mark["cases"]), "validation": list(mark["validation"])},
             **chosen,
+            "weights_kept": "best validation" if validation else "last step",
             **_outcome(state),
             **_machine(place, threads),
             "weights": count_weights(network),
@@ -119,7 +120,7 @@ def history_text(history: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _shape_of(settings: TrainSettings) -> dict[str, Any]:
-    return settings.model_dump(include={"channels", "activation", "norm", "dropout"})
+    return settings.model_dump(include={"channels", "activation", "norm", "dropout", "output"})
 
 
 def _outcome(state: State) -> dict[str, Any]:

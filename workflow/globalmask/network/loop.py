@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -183,7 +184,7 @@ class _Run:
         self.half = precision == "bf16"
         self.layout = torch.channels_last_3d if self.half else torch.contiguous_format
         self.network = network.to(device).to(memory_format=self.layout)  # type: ignore[call-overload]
-        self.loss = LOSSES[settings.loss]
+        self.loss = partial(LOSSES[settings.loss], output=settings.output)
         self.train_cases = [_to_device(sample, device) for sample in train]
         self.validation_cases = [_to_device(sample, device) for sample in validation]
         self.optimiser = torch.optim.Adam(

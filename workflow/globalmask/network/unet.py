@@ -23,7 +23,9 @@ class UNet(nn.Module):
 
     Each of z, y, x is a multiple of 16 and at least 32. `out_channels` counts the background.
     `activation` is `sigmoid` or `leaky_relu`, `norm` is `batch` or `instance`; `dropout` is the
-    share of maps that are switched off during training.
+    share of maps that are switched off during training. With `output` `sigmoid` the structures are
+    independent and the background's logit is 0, a chance of 0.5: the largest logit is then the
+    largest structure above 0.5, or else the background (REQUIREMENTS A-02).
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class UNet(nn.Module):
         activation: str,
         norm: str,
         dropout: float,
+        output: str = "softmax",
     ) -> None:
         super().__init__()
         self.arguments = {
@@ -44,6 +47,7 @@ class UNet(nn.Module):
             "activation": activation,
             "norm": norm,
             "dropout": dropout,
+            "output": output,
         }
         widths = [channels * 2**level for level in range(LEVELS + 1)]
         starts = [in_channels, *widths]
@@ -53,7 +57,8 @@ class UNet(nn.Module):
         falling = widths[-2::-1]
         self.widen = nn.ModuleList(nn.ConvTranspose3d(2 * width, width, 2, stride=2) for width in falling)
         self.up = nn.ModuleList(block(2 * width, width) for width in falling)
-        self.head = nn.Conv3d(channels, out_channels, 1)
+        self.output = output
+        self.head = nn.Conv3d(channels, out_channels - (output == "sigmoid"), 1)
 
     def features(self, x: Tensor) -> Tensor:
         """Maps `(batch, channels, z, y, x)` of the fourth up block (paper Fig. 7)."""
@@ -68,7 +73,18 @@ class UNet(nn.Module):
         return x
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.features(x))
+        logits = self.head(self.features(x))
+        return nn.functional.pad(logits, (0, 0) * 3 + (1, 0)) if self.output == "sigmoid" else logits
+
+    def chances(self, x: Tensor) -> Tensor:
+        """Chance (float32, 0..1) of every class; the largest one decides."""
+        return chances(self(x), self.output)
+
+
+def chances(logits: Tensor, output: str) -> Tensor:
+    """Chance of every class from logits `(batch, out_channels, ...)`, float32; they sum to 1 for `softmax` only."""
+    logits = logits.float()
+    return torch.softmax(logits, dim=1) if output == "softmax" else torch.sigmoid(logits)
 
 
 def initialise(network: nn.Module, seed_of: Callable[[str], int]) -> None:

@@ -20,7 +20,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
-from globalmask.present import style
+from globalmask.present import mask_quality, style
 from globalmask.present.answer import answers
 from globalmask.present.evidence_files import read_analysis, read_floors
 from globalmask.present.figures_context import context_figure
@@ -28,6 +28,7 @@ from globalmask.present.figures_contours import figure3, figure5
 from globalmask.present.figures_features import figure7, figure8
 from globalmask.present.figures_gain import answer_figure, gain_figure
 from globalmask.present.outputs import (
+    MASK_QUALITY,
     Edition,
     Plan,
     answer_figure_name,
@@ -77,6 +78,9 @@ def make_figures(*, run_dir: Path, plan: Plan, out_dir: Path) -> None:
             figure, caption = draw_figure(Path(run_dir), plan, edition, scores)
             arms, full_name = arms_shown(plan, edition, name), f"{name}{edition.suffix}"
             captions[full_name] = _finish(figure, caption, plan, arms, Path(out_dir), full_name)
+    shown = [arm for arm, _ in editions(plan)[0].pairs]
+    drawn = mask_quality.draw(run_dir, plan, scores)
+    captions[MASK_QUALITY] = _finish(*drawn, plan, shown, Path(out_dir), MASK_QUALITY)
     write_json(Path(out_dir) / "captions.json", captions)
 
 

@@ -20,6 +20,7 @@ TABLE_NUMBERS = {
     "heart": {"dice": 2, "com": 4, "hours": 6},
 }
 QUANTITIES = ("dice", "com", "hours")
+MASK_QUALITY = "mask_quality"
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def table_files(plan: Plan) -> list[str]:
         for quantity in QUANTITIES
         for arm, _ in edition.pairs
     ]
-    return [f"{name}.{kind}" for name in names for kind in ("csv", "md", "tex")]
+    return [f"{name}.{kind}" for name in names for kind in ("csv", "md", "tex")] + [f"{MASK_QUALITY}.csv"]
 
 
 def evidence_figures(plan: Plan) -> list[str]:
@@ -107,7 +108,8 @@ def answer_figure_name(arm: str) -> str:
 
 def figure_files(plan: Plan) -> list[str]:
     """Every file below `figures/`."""
-    names = [f"{figure}{edition.suffix}" for edition in editions(plan) for figure in FIGURES] + evidence_figures(plan)
+    names = [f"{figure}{edition.suffix}" for edition in editions(plan) for figure in FIGURES]
+    names += [*evidence_figures(plan), MASK_QUALITY]
     return [f"{name}.{kind}" for name in names for kind in ("png", "pdf")] + ["captions.json"]
 
 

@@ -25,8 +25,10 @@ from globalmask.present.evidence_files import (
     read_claims,
     read_floors,
 )
+from globalmask.present.labels import labels_spent
 from globalmask.present.outputs import (
     FIGURES,
+    MASK_QUALITY,
     Plan,
     answer_figure_name,
     arm_of,
@@ -102,6 +104,8 @@ def _context(run_dir: Path, plan: Plan, scores: pd.DataFrame, runs: pd.DataFrame
         "figures": [figure for figure in figures if figure.anchor != FIRST],
         "tables": [_shown(table) for table in build_tables(plan, scores, runs)],
         "masks": say.mask_quality(run_dir, plan, scores),
+        "mask_figure": _mask_figure(run_dir, plan),
+        "labels": labels_spent(scores),
         "registrations": say.registrations(run_dir, plan),
         "checks": say.check_notes(run_dir, plan),
         "check_sheets": _arm_sheets(run_dir, plan, "check", "Check pictures"),
@@ -202,6 +206,14 @@ def _figures(run_dir: Path, plan: Plan) -> list[Picture]:
             alternative = f"{ALTERNATIVES[figure]}: {arms}. The caption below says what is shown."
             found.append(Picture(name, title, captions.get(name, ""), alternative, *image))
     return found
+
+
+def _mask_figure(run_dir: Path, plan: Plan) -> Picture:
+    captions = read_json(run_dir / "figures" / "captions.json") or {}
+    words = "Mask quality against segmentation quality"
+    alternative = f"{words}: scatter plot, one point a test case. The caption below says what is shown."
+    image = _as_png(run_dir / "figures" / f"{MASK_QUALITY}.png")
+    return Picture(MASK_QUALITY, words, captions.get(MASK_QUALITY, ""), alternative, *image)
 
 
 def _shown(table: Table) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from globalmask.present.tables import DASH, hours_number
 from globalmask.provenance import versions
 
 ASSUMPTIONS = Path(__file__).parent / "assumptions.tsv"
-MASK_GAP = 0.05  # Dice: masks of training cases better than those of test cases by this much are flagged
+MASK_GAP = 0.05  # Dice: training masks so much better than test masks teach a network to trust them too far
 ROLES = ("train", "validation", "test")
 _REPORTED = ("snakemake", "antspyx", "SimpleITK", "numpy", "pandas", "matplotlib")
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import pandas as pd
 
+from globalmask.present import mask_quality
 from globalmask.present.outputs import TABLE_NUMBERS, Plan, arm_of, editions, full_size, table_name, variant_of
 from globalmask.present.results import read_runs, read_scores
 from globalmask.present.slips import Slip, slips_that_touch
@@ -54,6 +55,7 @@ def make_tables(*, run_dir: Path, plan: Plan, out_dir: Path) -> None:
             table.tidy.to_csv(temporary, index=False, lineterminator="\n")
         write_text(Path(out_dir) / f"{table.name}.md", markdown(table))
         write_text(Path(out_dir) / f"{table.name}.tex", latex(table))
+    mask_quality.write_table(run_dir, plan, scores, out_dir)
 
 
 def build_tables(plan: Plan, scores: pd.DataFrame, runs: pd.DataFrame) -> list[Table]:

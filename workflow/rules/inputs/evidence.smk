@@ -59,9 +59,12 @@ def score_settings(wildcards):
                 "replicate": cell.replicate,
                 "fold": split.fold,
                 "labels_train": cell.n,
-                "labels_val": len(split.validation),
+                "labels_val": len(validation_cases(cell)),
                 "labels_mask": matrix.labels_of_mask(
-                    mask, cell.n, len(split.train_order)
+                    mask,
+                    cell.n,
+                    train=len(split.train_order),
+                    others=len(validation_cases(cell) + split.test),
                 ),
             },
         }

@@ -35,10 +35,15 @@ def mask_network_of(cell):
     return [f"{masks_folder(cell)}/networks/all/model.safetensors"]
 
 
+def validation_cases(cell):
+    """Cases whose labels choose the weights of a cell; none where its variant reads no validation label."""
+    reads = CONFIG.variants[cell.variant].validation == "labels"
+    return split_of(cell).validation if reads else []
+
+
 def training_files(wildcards):
     cell = cell_of(wildcards)
-    split = split_of(cell)
-    cases = split.train_order[: cell.n] + split.validation
+    cases = split_of(cell).train_order[: cell.n] + validation_cases(cell)
     return case_files(cell, cases, labels=True) + mask_network_of(cell)
 
 
@@ -82,7 +87,7 @@ def train_settings(wildcards):
             "fold": split.fold,
             "seed": CONFIG.seed,
             "train_cases": split.train_order[: cell.n],
-            "validation_cases": split.validation,
+            "validation_cases": validation_cases(cell),
             "structures": list(arm.structures),
             "clip_hu": arm.clip_hu,
             "grid": arm.grid.model_dump(),

@@ -15,6 +15,7 @@ def plan():
             {
                 "name": name,
                 "preset": variant.preset,
+                "oracle": variant.oracle,
                 "arms": list(CONFIG.arms_of(name)),
                 "scenarios": list(variant.scenarios),
                 "settings": variant.settings.model_dump(),
