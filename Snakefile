@@ -33,6 +33,7 @@ localrules:
     models,
     predictions,
     scores,
+    robustness,
     tables,
     figures,
     report,
@@ -49,6 +50,7 @@ rule all:
         MODELS,
         PREDICTIONS,
         SCORES,
+        ROBUSTNESS,
         TABLES,
         FIGURES,
         SHEETS,
@@ -96,6 +98,12 @@ rule scores:
     """One row a case and structure."""
     input:
         SCORES,
+
+
+rule robustness:
+    """Dice against the strength of intensity shifts of the test CTs, where the config asks for it."""
+    input:
+        ROBUSTNESS,
 
 
 rule tables:
