@@ -93,3 +93,10 @@ def test_an_override_replaces_one_value_of_the_preset():
 def test_text_that_is_a_number_is_read_as_one():
     values = changed("variants.modern.train", {"learning_rate": "1e-3"})
     assert config.load(values).variants["modern"].settings.learning_rate == 1e-3
+
+
+def test_a_misspelt_shift_is_told_with_those_there_are():
+    with pytest.raises(UserError, match=r"robustness\.shifts\.0") as raised:
+        config.load(VALID | {"robustness": {"shifts": ["blurr"]}})
+    assert "'bias_field'" in str(raised.value)
+    assert config.load(VALID | {"robustness": {}}).robustness.sizes == ("full",)

@@ -76,7 +76,7 @@ rule shift_case:
         files=shift_flags,
         device=CONFIG.device,
         settings=shift_settings,
-        code=code_digest("evidence.shifted"),
+        code=code_digest("evidence.shift_case"),
     shell:
         "globalmask shift-case --case {wildcards.case:q} --ct {input.ct:q} {params.files}"
         " --masks $(dirname {input.mask:q}) --out {output:q} --device {params.device} --threads {threads}"
@@ -107,7 +107,7 @@ rule score_shifted:
         masks=masks_dir,
         device=CONFIG.device,
         settings=score_settings,
-        code=code_digest("evidence.robustness"),
+        code=code_digest("evidence.score_shifted"),
     shell:
         "globalmask score-shifted --model {input.model:q} --shifted {params.shifted:q}"
         " --prepared {params.prepared:q} --masks {params.masks:q} --out {output:q}"

@@ -57,6 +57,7 @@ rule make_figures:
         PREDICTIONS,
         PREPARED,
         MASKS,
+        ROBUSTNESS,
         plan=f"{RUN}/plan.json",
         scores=f"{RUN}/scores.csv",
     output:

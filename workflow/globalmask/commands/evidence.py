@@ -62,7 +62,7 @@ def shift_case(
     threads: Threads = 1,
 ) -> None:
     """One test case under every shift, with frozen and remade masks."""
-    from globalmask.evidence import shifted as stage
+    from globalmask.evidence import shift_case as stage
 
     given = json.loads(settings)
     stage.shift_case(
@@ -92,7 +92,7 @@ def score_shifted(
     threads: Threads = 1,
 ) -> None:
     """Scores of one model under shifts of its test CTs."""
-    from globalmask.evidence import robustness as stage
+    from globalmask.evidence import score_shifted as stage
 
     given = json.loads(settings)
     stage.score_shifted(

@@ -20,6 +20,8 @@ from globalmask.imaging.images import array_of, image_like
 from globalmask.imaging.intensity import AIR_HU
 from globalmask.provenance import entropy
 
+FROZEN, REMADE = "frozen", "remade"
+"""Masks of the clean scan, and masks made again from the shifted one."""
 NO_ATTENUATION_HU = -1000
 TISSUE_ATTENUATION = 500
 DENSE_HU = 300.0
@@ -96,7 +98,7 @@ def noise(image: sitk.Image, sd_hu: float, rng: np.random.Generator) -> sitk.Ima
 
 def blur(image: sitk.Image, sigma_mm: float) -> sitk.Image:
     """Gaussian blur in millimetres, whatever the voxel; the edge of the scan is continued."""
-    return sitk.DiscreteGaussian(image, variance=[sigma_mm**2] * 3, maximumKernelWidth=128)
+    return sitk.DiscreteGaussian(image, variance=[sigma_mm**2] * 3, maximumKernelWidth=128, maximumError=1e-3)
 
 
 def shade(image: sitk.Image, share: float, rng: np.random.Generator) -> sitk.Image:
@@ -116,7 +118,7 @@ def shade(image: sitk.Image, share: float, rng: np.random.Generator) -> sitk.Ima
 
 
 def streaks(image: sitk.Image, hu: float, rng: np.random.Generator) -> sitk.Image:
-    """Dark and bright fans of up to `hu` around a few dense voxels, as metal gives, in the slices near each.
+    """Dark and bright fans around a few dense voxels, as metal gives, in the slices near each; the most is `hu`.
 
     The sources are drawn from voxels above 300 HU (the middle of a scan that has none); a fan fades over 80 mm in
     its slice and is gone 20 mm above and below. Slices are those of the image's third axis.
@@ -124,7 +126,7 @@ def streaks(image: sitk.Image, hu: float, rng: np.random.Generator) -> sitk.Imag
     scan = array_of(image)
     spots = np.flatnonzero(scan > DENSE_HU)
     chosen = rng.choice(spots, STREAK_SOURCES) if len(spots) else [scan.size // 2]
-    changed = scan.copy()
+    fans = np.zeros_like(scan)
     for spot in chosen:
         place = np.unravel_index(int(spot), scan.shape)
         z, y, x = (
@@ -137,8 +139,8 @@ def streaks(image: sitk.Image, hu: float, rng: np.random.Generator) -> sitk.Imag
         fan *= np.exp(-np.hypot(y[:, None], x[None, :]) / STREAK_REACH_MM)
         near = np.abs(z) < STREAK_HALF_MM
         weight = 1 - np.abs(z[near]) / STREAK_HALF_MM
-        changed[near] += np.float32(hu) * weight[:, None, None] * fan.astype(np.float32)
-    return image_like(changed, image)
+        fans[near] += weight[:, None, None] * fan.astype(np.float32)
+    return image_like(scan + np.float32(hu) / np.abs(fans).max() * fans, image)
 
 
 SHIFTS: dict[str, Shift] = {

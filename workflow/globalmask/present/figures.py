@@ -22,6 +22,7 @@ from matplotlib.ticker import NullLocator
 from globalmask.present import style
 from globalmask.present.figures_contours import figure3, figure5
 from globalmask.present.figures_features import figure7, figure8
+from globalmask.present.figures_robustness import read_robustness, robustness_figure
 from globalmask.present.outputs import (
     Edition,
     Plan,
@@ -29,6 +30,7 @@ from globalmask.present.outputs import (
     arms_shown,
     editions,
     full_size,
+    robustness_figures,
     synthetic_sentence,
     variant_of,
 )
@@ -74,7 +76,19 @@ def make_figures(*, run_dir: Path, plan: Plan, out_dir: Path) -> None:
             style.save(figure, out_dir, f"{name}{edition.suffix}")
             said = f"{caption.strip()} {synthetic_sentence(plan, arms)}"
             captions[f"{name}{edition.suffix}"] = said.strip()
+    captions |= _draw_robustness(Path(run_dir), plan, out_dir)
     write_json(Path(out_dir) / "captions.json", captions)
+
+
+def _draw_robustness(run_dir: Path, plan: Plan, out_dir: Path) -> dict[str, str]:
+    """Draw what `outputs.robustness_figures` names; the captions."""
+    captions = {}
+    for name, ladder in robustness_figures(plan).items():
+        figure, caption = robustness_figure(plan, ladder, read_robustness(run_dir))
+        style.mark_synthetic(figure, {ladder.arm: arm_of(plan, ladder.arm)["synthetic"]})
+        style.save(figure, out_dir, name)
+        captions[name] = f"{caption.strip()} {synthetic_sentence(plan, [ladder.arm])}".strip()
+    return captions
 
 
 def figure4(run_dir: Path, plan: Plan, edition: Edition, scores: pd.DataFrame) -> Drawn:

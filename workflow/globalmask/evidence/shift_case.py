@@ -18,7 +18,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from globalmask.config import Grid
-from globalmask.evidence.shifts import SHIFTS, generator, shifted
+from globalmask.evidence.shifts import FROZEN, REMADE, SHIFTS, generator, shifted
 from globalmask.imaging.geometry import cut
 from globalmask.imaging.images import array_of, read_image
 from globalmask.imaging.intensity import AIR_HU
@@ -30,7 +30,6 @@ from globalmask.prepare.grid import prepare_ct
 from globalmask.provenance import atomic
 
 UNSHIFTED = "none"
-FROZEN, REMADE = "frozen", "remade"
 WHAT = ("ct", "mask", "offset")
 Step = tuple[str, float]
 
