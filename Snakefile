@@ -1,7 +1,7 @@
 """globalmask: do global binary masks help a 3D U-Net when few labelled CTs exist?
 
 Contents page of the workflow. `snakemake --cores all` makes the report of `config.yaml`; a stage is a
-target of its own: check splits prepared masks models predictions scores tables figures report.
+target of its own: check splits prepared masks models predictions scores robustness tables figures report.
 """
 
 from pathlib import Path

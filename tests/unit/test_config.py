@@ -100,3 +100,10 @@ def test_a_misspelt_shift_is_told_with_those_there_are():
         config.load(VALID | {"robustness": {"shifts": ["blurr"]}})
     assert "'bias_field'" in str(raised.value)
     assert config.load(VALID | {"robustness": {}}).robustness.sizes == ("full",)
+
+
+def test_the_commented_shifts_of_the_config_are_the_default(repository):
+    lines = (repository / "config.yaml").read_text(encoding="utf-8").splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("# robustness:"))
+    told = yaml.safe_load("\n".join(line.removeprefix("# ") for line in lines[start:]))["robustness"]
+    assert config.Robustness(**told) == config.Robustness(variants=("paper",))
