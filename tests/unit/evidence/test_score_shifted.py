@@ -159,7 +159,7 @@ def test_remade_masks_follow_what_passes_the_threshold(case):
     assert (found["offset_up", 200.0, "remade"] != found["none", 0.0, "remade"]).any()
 
 
-def test_a_remade_learned_mask_moves_its_box_and_the_answer_comes_back_to_the_clean_one(case, tmp_path):
+def test_the_answer_of_a_box_that_moved_comes_back_to_the_clean_box(case, tmp_path):
     """Box 2 voxels further along x: its answer at 5 lies at 7 of the clean box, and none is known at 0 and 1."""
     _, folder, _ = case
     seen = next(iter(read_shifted(folder / "shifted/c.npz")))
