@@ -136,7 +136,7 @@ def test_a_second_run_on_one_core_gives_the_same_scores(tiny_run, checkout):
 
 
 def test_unshifted_test_cts_score_as_they_did_with_both_kinds_of_mask(tiny_run):
-    """Registered head with a threshold mask, heart with a learned one: the ladder starts at scores.csv, to the digit."""
+    """Registered head with a threshold mask, heart with a learned one: the ladder starts at scores.csv."""
     tiny_run.snakemake("robustness", *CONFIG, "--config", "robustness={shifts: [noise]}")
     with open(tiny_run.folder / RUN / "robustness.csv", encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if float(row["strength"]) == 0]

@@ -8,6 +8,7 @@ read. One file a case and mask set, shared by scenarios, sizes, replicates and v
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ Step = tuple[str, float]
 class Seen:
     """A case as a network sees it under one shift: HU int16 and mask uint8, `(z, y, x)`, of the box at `offset_zyx`.
 
+    HU beyond the networks' window are cut off already, which makes the file small.
     `masks` is FROZEN or REMADE; shift UNSHIFTED has strength 0.
     """
 
@@ -93,21 +95,18 @@ def shift_case(
         places = {FROZEN: dict.fromkeys(steps, (files.masks_dir, files.case))}
         if recipe in ("learned", "threshold"):
             places[REMADE] = {name: (folder / "masks", name) for name in steps}
-        boxes = {masks: _boxes(folder, used, files.case) for masks, used in places.items()}
-    names, strengths = zip(*steps.values(), strict=True)
-    arrays: dict[str, Any] = {"shift": np.array(names), "strength": np.array(strengths)}
-    arrays |= {f"{masks}_{what}": np.stack(found[what]) for masks, found in boxes.items() for what in WHAT}
-    with atomic(out_path) as partial:
-        np.savez_compressed(partial, **arrays)
+        boxes = {masks: _boxes(folder, used, files.case, clip_hu=clip_hu) for masks, used in places.items()}
+    _store(out_path, list(steps.values()), boxes)
 
 
 def read_shifted(path: Path) -> Iterator[Seen]:
     """Every step of a file that `shift_case` wrote, the frozen ones first."""
     with np.load(path, allow_pickle=False) as stored:
         for masks in (FROZEN, REMADE):
-            if f"{masks}_ct" not in stored:
+            if f"{masks}_mask" not in stored:
                 continue
-            columns = (stored[name] for name in ("shift", "strength", *(f"{masks}_{what}" for what in WHAT)))
+            names = ("shift", "strength", *(f"{masks}_{what}" for what in WHAT))
+            columns = (stored[name if name in stored else f"{FROZEN}_ct"] for name in names)
             for shift, strength, ct, mask, offset in zip(*columns, strict=True):
                 z, y, x = (int(value) for value in offset)
                 yield Seen(str(shift), float(strength), masks, ct, mask, (z, y, x))
@@ -118,6 +117,17 @@ def steps_of(shifts: Sequence[str]) -> dict[str, Step]:
     steps: list[Step] = [(UNSHIFTED, 0.0)]
     steps += [(shift, float(strength)) for shift in shifts for strength in SHIFTS[shift].strengths]
     return {f"{shift}-{strength:g}": (shift, strength) for shift, strength in steps}
+
+
+def _store(path: Path, steps: Sequence[Step], boxes: dict[str, dict[str, list[np.ndarray]]]) -> None:
+    """Write what `read_shifted` reads; the CT once where no box moved."""
+    names, strengths = zip(*steps, strict=True)
+    arrays: dict[str, Any] = {"shift": np.array(names), "strength": np.array(strengths)}
+    arrays |= {f"{masks}_{what}": np.stack(found[what]) for masks, found in boxes.items() for what in WHAT}
+    if REMADE in boxes and np.array_equal(arrays[f"{FROZEN}_ct"], arrays[f"{REMADE}_ct"]):
+        del arrays[f"{REMADE}_ct"]
+    with atomic(path) as partial:
+        np.savez_compressed(partial, **arrays)
 
 
 def _prepare(
@@ -153,14 +163,17 @@ def _remake_learned(
     )
 
 
-def _boxes(folder: Path, places: dict[str, tuple[Path, str]], case: str) -> dict[str, list[np.ndarray]]:
+def _boxes(
+    folder: Path, places: dict[str, tuple[Path, str]], case: str, *, clip_hu: tuple[float, float]
+) -> dict[str, list[np.ndarray]]:
     """Box, mask and offset of every step; `places` tells the folder and name of the mask that each uses."""
+    low, high = math.floor(clip_hu[0]), math.ceil(clip_hu[1])
     found: dict[str, list[np.ndarray]] = {what: [] for what in WHAT}
     for name, (masks_dir, stem) in places.items():
         offset, size = read_box(masks_dir / f"{stem}.json")
         ct = array_of(read_image(folder / "prepared" / name / "ct.nii.gz", case=case))
         mask = array_of(read_image(masks_dir / f"{stem}.nii.gz", case=case))
-        found["ct"].append(cut(ct, offset_zyx=offset, size_zyx=size, fill=AIR_HU))
+        found["ct"].append(np.clip(cut(ct, offset_zyx=offset, size_zyx=size, fill=AIR_HU), low, high))
         found["mask"].append((cut(mask, offset_zyx=offset, size_zyx=size, fill=0) > 0).astype(np.uint8))
         found["offset"].append(np.array(offset))
     return found
