@@ -147,11 +147,10 @@ def test_a_ct_model_sees_a_shift(case):
     assert (found["inversion", 1.0, "frozen"] != found["none", 0.0, "frozen"]).any()
 
 
+@pytest.mark.parametrize("case", ["threshold"], indirect=True)
 def test_remade_masks_follow_what_passes_the_threshold(case):
     """200 HU more lift the rim of -350 HU over -200: the head grows by it, and a mask model answers otherwise."""
-    recipe, folder, _ = case
-    if recipe != "threshold":
-        pytest.skip("a mask network has no threshold")
+    _, folder, _ = case
     masks = {(s.shift, s.strength): s.mask for s in read_shifted(folder / "shifted/c.npz") if s.masks == "remade"}
     assert masks["offset_up", 200.0].sum() > 1.2 * masks["none", 0.0].sum()
     assert masks["offset_up", 100.0].sum() < 1.1 * masks["none", 0.0].sum()

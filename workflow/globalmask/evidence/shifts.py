@@ -146,18 +146,29 @@ def streaks(image: sitk.Image, hu: float, rng: np.random.Generator) -> sitk.Imag
 SHIFTS: dict[str, Shift] = {
     "offset_up": Shift("Offset up", "HU", (50, 100, 200), lambda image, hu, window, rng: offset(image, hu)),
     "offset_down": Shift("Offset down", "HU", (50, 100, 200), lambda image, hu, window, rng: offset(image, -hu)),
-    "scale_up": Shift("Scale up", "share", (0.1, 0.2, 0.4), lambda image, by, window, rng: scale(image, 1 + by)),
-    "scale_down": Shift("Scale down", "share", (0.1, 0.2, 0.4), lambda image, by, window, rng: scale(image, 1 - by)),
+    "scale_up": Shift(
+        "Scale up", "fraction of HU", (0.1, 0.2, 0.4), lambda image, by, window, rng: scale(image, 1 + by)
+    ),
+    "scale_down": Shift(
+        "Scale down", "fraction of HU", (0.1, 0.2, 0.4), lambda image, by, window, rng: scale(image, 1 - by)
+    ),
     "gamma_up": Shift(
         "Gamma up", "log gamma", (0.2, 0.4, 0.8), lambda image, log, window, rng: gamma(image, np.exp(log), window)
     ),
     "gamma_down": Shift(
-        "Gamma down", "-log gamma", (0.2, 0.4, 0.8), lambda image, log, window, rng: gamma(image, np.exp(-log), window)
+        "Gamma down",
+        "minus log gamma",
+        (0.2, 0.4, 0.8),
+        lambda image, log, window, rng: gamma(image, np.exp(-log), window),
     ),
-    "inversion": Shift("Inversion", "share", (0.25, 0.5, 1), lambda image, by, window, rng: invert(image, by, window)),
+    "inversion": Shift(
+        "Inversion", "fraction inverted", (0.25, 0.5, 1), lambda image, by, window, rng: invert(image, by, window)
+    ),
     "noise": Shift("Noise", "SD in HU", (50, 100, 200), lambda image, sd, window, rng: noise(image, sd, rng)),
     "blur": Shift("Blur", "SD in mm", (2, 4, 8), lambda image, sigma, window, rng: blur(image, sigma)),
-    "bias_field": Shift("Bias field", "share", (0.05, 0.1, 0.2), lambda image, by, window, rng: shade(image, by, rng)),
-    "streaks": Shift("Streaks", "HU", (200, 400, 800), lambda image, hu, window, rng: streaks(image, hu, rng)),
+    "bias_field": Shift(
+        "Bias field", "fraction of attenuation", (0.05, 0.1, 0.2), lambda image, by, window, rng: shade(image, by, rng)
+    ),
+    "streaks": Shift("Streaks", "HU at most", (200, 400, 800), lambda image, hu, window, rng: streaks(image, hu, rng)),
 }
-"""Offset and scale go both ways, for only one of them takes tissue below the threshold of a head mask."""
+"""What has a sign is two shifts, so that strengths ascend from 0; downwards, fat falls under a mask's threshold."""
