@@ -1,8 +1,8 @@
 """globalmask: do global binary masks help a 3D U-Net when few labelled CTs exist?
 
 Contents page of the workflow. `snakemake --cores all` makes the report of `config.yaml`; a stage is a
-target of its own: check splits prepared masks models predictions scores statistics claims tables figures
-report.
+target of its own: check splits prepared masks models predictions scores robustness statistics claims tables
+figures report.
 """
 
 from pathlib import Path
@@ -34,6 +34,7 @@ localrules:
     models,
     predictions,
     scores,
+    robustness,
     statistics,
     claims,
     tables,
@@ -52,6 +53,7 @@ rule all:
         MODELS,
         PREDICTIONS,
         SCORES,
+        ROBUSTNESS,
         STATISTICS,
         CLAIMS,
         TABLES,
@@ -101,6 +103,12 @@ rule scores:
     """One row a case and structure."""
     input:
         SCORES,
+
+
+rule robustness:
+    """Dice against the strength of intensity shifts of the test CTs, where the config asks for it."""
+    input:
+        ROBUSTNESS,
 
 
 rule statistics:

@@ -141,3 +141,17 @@ def test_the_ladder_moves_one_factor_at_a_time_from_paper_to_modern(repository):
     between = {key for key in paper if paper[key] != modern[key]}
     assert between == {"learning_rate", *PRESET_FACTORS} == set().union(*moved.values()) - {"output"}
     assert all(own[key] == modern[key] for name, own in settings.items() for key in moved[name] & between)
+
+
+def test_a_misspelt_shift_is_told_with_those_there_are():
+    with pytest.raises(UserError, match=r"robustness\.shifts\.0") as raised:
+        config.load(VALID | {"robustness": {"shifts": ["blurr"]}})
+    assert "'bias_field'" in str(raised.value)
+    assert config.load(VALID | {"robustness": {}}).robustness.sizes == ("full",)
+
+
+def test_the_commented_shifts_of_the_config_are_the_default(repository):
+    lines = (repository / "config.yaml").read_text(encoding="utf-8").splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("# robustness:"))
+    told = yaml.safe_load("\n".join(line.removeprefix("# ") for line in lines[start:]))["robustness"]
+    assert config.Robustness(**told) == config.Robustness(variants=("paper",))

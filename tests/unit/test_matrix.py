@@ -56,6 +56,26 @@ def test_a_variant_may_train_at_some_sizes_with_fewer_replicates(repository):
         config.load(values)
 
 
+def test_shifts_are_off_unless_asked_and_then_test_the_first_variant_at_full_size(repository):
+    values = yaml.safe_load((repository / "config.yaml").read_text(encoding="utf-8"))
+    values["variants"]["modern"] = {"preset": "modern", "arms": ["heart"], "scenarios": ["ct"]}
+    values["replicates"] = 2
+    sizes = {"brain": (1, 2, 26), "heart": (1, 12)}
+
+    def tested(robustness):
+        loaded = config.load(values | {"robustness": robustness})
+        return {cell.path for cell in matrix.robustness_cells(loaded, sizes)}
+
+    assert tested(None) == set()
+    scenarios = [f"{scenario}/{n}" for scenario in ("ct", "mask", "ct_mask") for n in ("n26", "n12")]
+    assert {path.split("/", 2)[2].rsplit("/", 1)[0] for path in tested({})} == set(scenarios)
+    assert len(tested({})) == 2 * 3 * 2
+    some = tested({"sizes": [1, "full"], "variants": ["modern"]})
+    assert some == {f"heart/modern/ct/{n}/{r}" for n in ("n1", "n12") for r in ("r0", "r1")}
+    with pytest.raises(UserError, match="names the variant 'modem'"):
+        tested({"variants": ["modem"]})
+
+
 @given(st.integers(1, 15), st.integers(0, 8), st.integers(2, 6))
 def test_no_mask_comes_from_a_network_that_saw_the_case(budget_size, others, folds):
     budget = [f"b{number}" for number in range(budget_size)]

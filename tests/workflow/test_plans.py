@@ -93,6 +93,13 @@ def test_variants_folds_and_mask_recipes_share_what_they_can(checkout, repositor
     }
 
 
+def test_shifts_of_test_cts_are_planned_where_the_config_asks(checkout):
+    tiny = ("--configfile", "workflow/config/tiny.yaml")
+    jobs = checkout.planned(*tiny, "--config", "robustness={shifts: [noise, blur]}")
+    assert (jobs["shift_case"], jobs["score_shifted"], jobs["gather_robustness"]) == (2 * 2, 2 * 3, 1)
+    assert not {"shift_case", "score_shifted", "gather_robustness"} & set(checkout.planned(*tiny))
+
+
 @pytest.mark.real
 @pytest.mark.parametrize(("name", "trainings"), [("openkbp", 6 * 3 * 3), ("ladder", 10 * 2 * 2 * 3)])
 def test_the_real_configs_plan_their_trainings(checkout, real_data, name, trainings):

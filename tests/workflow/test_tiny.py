@@ -229,6 +229,20 @@ def put_back(tiny_run, checkout, cases):
         (checkout.folder / RUN / name).unlink()
 
 
+def test_unshifted_test_cts_score_as_they_did_with_both_kinds_of_mask(tiny_run):
+    """Registered head with a threshold mask, heart with a learned one: the ladder starts at scores.csv."""
+    tiny_run.snakemake("robustness", *CONFIG, "--config", "robustness={shifts: [noise]}")
+    with open(tiny_run.folder / RUN / "robustness.csv", encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if float(row["strength"]) == 0]
+    same = ("arm", "scenario", "n_train", "case", "structure", "space")
+    told = ("dice", "com_mm", "ref_ml", "pred_ml", "ref_lost_share", "status", "mask_set", "labels_mask")
+    scores = {tuple(row[k] for k in same): tuple(row[k] for k in told) for row in scores_of(tiny_run)}
+    assert len(rows) == 2 * 3 * 2 * (3 + 7)
+    assert {row["masks"] for row in rows} == {"frozen", "remade"}
+    assert all(scores[tuple(row[k] for k in same)] == tuple(row[k] for k in told) for row in rows)
+    assert tiny_run.planned(*CONFIG) == {}
+
+
 def test_a_training_killed_in_the_middle_ends_with_the_same_weights(tiny_run):
     target = f"{RUN}/brain/modern/ct_mask/n2/r0/model.safetensors"
     model = tiny_run.folder / target

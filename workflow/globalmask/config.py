@@ -23,12 +23,16 @@ from pydantic import (
 
 from globalmask.errors import UserError, raise_all
 
-RESERVED_VARIANTS = ("raw", "check", "splits", "template", "prepared", "coarse", "masks")
+RESERVED_VARIANTS = ("raw", "check", "splits", "template", "prepared", "coarse", "masks", "shifted")
 RESERVED_ARMS = ("tables", "figures", "sheets", "checkpoints")
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=40)]
 Scenario = Literal["ct", "mask", "ct_mask"]
 Recipe = Literal["threshold", "learned", "file", "union"]
+Shift = Literal[
+    "offset_up", "offset_down", "scale_up", "scale_down", "gamma_up", "gamma_down",
+    "inversion", "noise", "blur", "bias_field", "streaks",
+]  # fmt: skip
 Sizes = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
 
 
@@ -205,6 +209,14 @@ class Variant(Section):
         return resolve(self.preset, self.train)
 
 
+class Robustness(Section):
+    """Test CTs under intensity shifts, frozen and remade masks, models as they are (strengths: evidence/shifts.py)."""
+
+    shifts: Annotated[tuple[Shift, ...], Field(min_length=1)] = typing.get_args(Shift)
+    sizes: Annotated[tuple[Annotated[int, Field(ge=1)] | Literal["full"], ...], Field(min_length=1)] = ("full",)
+    variants: tuple[Name, ...] | None = Field(None, description="the first variant of each arm when left out")
+
+
 class Config(Section):
     """One run: `results/{run}/` holds everything that comes from it."""
 
@@ -216,6 +228,7 @@ class Config(Section):
     data_dir: str | None = Field(None, description="the same for all arms that name none")
     arms: dict[Name, Arm] = Field(min_length=1)
     variants: dict[Name, Variant] = Field(min_length=1)
+    robustness: Robustness | None = Field(None, description="off when left out")
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:
@@ -237,6 +250,8 @@ class Config(Section):
                 yield f"variant '{name}' names the arm '{arm}', which is not under 'arms'"
             if not unknown:
                 yield from self._label_faults(name)
+        for name in set((self.robustness and self.robustness.variants) or ()) - set(self.variants):
+            yield f"'robustness' names the variant '{name}', which is not under 'variants'"
 
     def _label_faults(self, name: str) -> Iterator[str]:
         """Leaks that nobody asked for by name, and settings that need labels the variant does not read."""

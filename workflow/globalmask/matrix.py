@@ -46,6 +46,24 @@ def replicates_of(config: Config, variant: str, sizes: Sequence[int]) -> dict[in
     return {n: counts[n] for n in sizes if n in counts}
 
 
+SHIFTED_SCENARIOS = ("ct", "mask", "ct_mask")
+"""The paper's claim is about these; a control may need more than the case's own scan and mask."""
+
+
+def robustness_cells(config: Config, sizes: Mapping[str, Sequence[int]]) -> Iterator[Cell]:
+    """The cells whose models are tested under shifts: every replicate of the variants and sizes that are asked for."""
+    asked = config.robustness
+    if asked is None:
+        return
+    first = {arm: name for name in reversed(config.variants) for arm in config.arms_of(name)}
+    for cell in cells(config, sizes):
+        wanted = {max(sizes[cell.arm]) if n == "full" else n for n in asked.sizes}
+        if cell.scenario not in SHIFTED_SCENARIOS:
+            continue
+        if cell.variant in (asked.variants or (first[cell.arm],)) and cell.n in wanted:
+            yield cell
+
+
 def fold_of(config: Config, arm: str, replicate: int) -> int:
     """The fold on which a replicate tests."""
     return replicate % config.arms[arm].folds

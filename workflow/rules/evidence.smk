@@ -1,4 +1,4 @@
-"""Scores, one row a case and structure, gathered for the run; the statistics; verdicts on the paper's claims."""
+"""Scores, gathered for the run; test cases under shifts; the statistics; verdicts on the paper's claims."""
 
 
 include: "inputs/evidence.smk"
@@ -52,10 +52,94 @@ rule gather_scores:
         "globalmask gather-scores {input:q} --out {output:q} > {log:q} 2>&1"
 
 
+rule shift_case:
+    """A test case under every intensity shift, with the masks of the clean scan and with masks remade."""
+    input:
+        unpack(shift_inputs),
+        ct=raw_ct,
+        mask=f"{RUN}/{{arm}}/masks/{{mask_set}}/{{case}}.nii.gz",
+        record=f"{RUN}/{{arm}}/masks/{{mask_set}}/{{case}}.json",
+    output:
+        f"{RUN}/{{arm}}/shifted/{{mask_set}}/{{case}}.npz",
+    log:
+        f"{LOGS}/{{arm}}/shifted/{{mask_set}}/{{case}}.log",
+    benchmark:
+        f"{LOGS}/{{arm}}/shifted/{{mask_set}}/{{case}}.benchmark.tsv"
+    conda:
+        CONDA_ENV
+    threads: CONFIG.threads
+    resources:
+        gpu=ON_GPU,
+        mem_mb=8000,
+        runtime=60,
+    params:
+        files=shift_flags,
+        device=CONFIG.device,
+        settings=shift_settings,
+        code=code_digest("evidence.shift_case"),
+    shell:
+        "globalmask shift-case --case {wildcards.case:q} --ct {input.ct:q} {params.files}"
+        " --masks $(dirname {input.mask:q}) --out {output:q} --device {params.device} --threads {threads}"
+        " --settings {params.settings:q} > {log:q} 2>&1"
+
+
+rule score_shifted:
+    """A model on its test cases under every shift: Dice against strength, with frozen and with remade masks."""
+    input:
+        shifted_files,
+        model=f"{RUN}/{CELL}/model.safetensors",
+    output:
+        f"{RUN}/{CELL}/robustness.csv",
+    log:
+        f"{LOGS}/{CELL}/score_shifted.log",
+    benchmark:
+        f"{LOGS}/{CELL}/score_shifted.benchmark.tsv"
+    conda:
+        CONDA_ENV
+    threads: CONFIG.threads
+    resources:
+        gpu=ON_GPU,
+        mem_mb=8000,
+        runtime=4 * 60,
+    params:
+        shifted=shifted_dir,
+        prepared=prepared_dir,
+        masks=masks_dir,
+        device=CONFIG.device,
+        settings=score_settings,
+        code=code_digest("evidence.score_shifted"),
+    shell:
+        "globalmask score-shifted --model {input.model:q} --shifted {params.shifted:q}"
+        " --prepared {params.prepared:q} --masks {params.masks:q} --out {output:q}"
+        " --device {params.device} --threads {threads} --settings {params.settings:q} > {log:q} 2>&1"
+
+
+rule gather_robustness:
+    """All scores under shifts of the run in one table."""
+    input:
+        [f"{RUN}/{cell.path}/robustness.csv" for cell in TESTED_CELLS],
+    output:
+        f"{RUN}/robustness.csv",
+    log:
+        f"{LOGS}/gather_robustness.log",
+    benchmark:
+        f"{LOGS}/gather_robustness.benchmark.tsv"
+    conda:
+        CONDA_ENV
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code_digest("evidence.robustness"),
+    shell:
+        "globalmask gather-robustness {input:q} --out {output:q} > {log:q} 2>&1"
+
+
 rule analyse:
     """Estimates with intervals and tests, by the plan of analysis; departures from it."""
     input:
         TRAINING_RECORDS,
+        ROBUSTNESS,
         scores=f"{RUN}/scores.csv",
         plan=f"{RUN}/plan.json",
         analysis_plan=ANALYSIS_PLAN,

@@ -61,6 +61,7 @@ rule make_figures:
         MASKS,
         MASK_QUALITY,
         REGISTRATIONS,
+        ROBUSTNESS,
         plan=f"{RUN}/plan.json",
         scores=f"{RUN}/scores.csv",
         analysis=f"{RUN}/analysis.csv",

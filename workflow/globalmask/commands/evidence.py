@@ -1,10 +1,22 @@
-"""Commands of the room `evidence`: scores, statistics, verdicts."""
+"""Commands of the room `evidence`: scores, test cases under shifts, statistics, verdicts."""
 
 from __future__ import annotations
 
 import json
 
-from globalmask.commands.options import File, Files, Settings, app, read_json, transforms_of
+from globalmask.commands.options import (
+    Device,
+    File,
+    Files,
+    OptionalFile,
+    Settings,
+    Text,
+    Threads,
+    app,
+    read_json,
+    transforms_of,
+)
+from globalmask.config import Grid
 
 
 @app.command()
@@ -35,6 +47,76 @@ def gather_scores(scores: Files, out: File) -> None:
     from globalmask.evidence import score as stage
 
     stage.gather(score_paths=scores, out_path=out)
+
+
+@app.command()
+def shift_case(
+    case: Text,
+    ct: File,
+    masks: File,
+    out: File,
+    settings: Settings,
+    box: OptionalFile = None,
+    transform: OptionalFile = None,
+    network: OptionalFile = None,
+    device: Device = "auto",
+    threads: Threads = 1,
+) -> None:
+    """One test case under every shift, with frozen and remade masks."""
+    from globalmask.evidence import shift_case as stage
+
+    given = json.loads(settings)
+    stage.shift_case(
+        stage.CaseFiles(case, ct, masks, box, transform, network),
+        arm=given["arm"],
+        seed=given["seed"],
+        shifts=given["shifts"],
+        clip_hu=tuple(given["clip_hu"]),
+        grid=Grid(**given["grid"]),
+        recipe=given["recipe"],
+        coarse_grid=Grid(**given["coarse_grid"]),
+        out_path=out,
+        device=device,
+        threads=threads,
+    )
+
+
+@app.command()
+def score_shifted(
+    model: File,
+    shifted: File,
+    prepared: File,
+    masks: File,
+    out: File,
+    settings: Settings,
+    device: Device = "auto",
+    threads: Threads = 1,
+) -> None:
+    """Scores of one model under shifts of its test CTs."""
+    from globalmask.evidence import score_shifted as stage
+
+    given = json.loads(settings)
+    stage.score_shifted(
+        model_path=model,
+        shifted_dir=shifted,
+        prepared_dir=prepared,
+        masks_dir=masks,
+        raw_labels=given["raw_labels"],
+        label_values=given["structures"],
+        meta=given["row"],
+        out_path=out,
+        device=device,
+        threads=threads,
+        transforms=transforms_of(prepared, list(given["raw_labels"]), registered=given["registered"]),
+    )
+
+
+@app.command()
+def gather_robustness(tables: Files, out: File) -> None:
+    """All scores under shifts of a run in one table."""
+    from globalmask.evidence import robustness as stage
+
+    stage.gather(paths=tables, out_path=out)
 
 
 @app.command()

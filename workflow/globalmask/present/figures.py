@@ -27,6 +27,7 @@ from globalmask.present.figures_context import context_figure
 from globalmask.present.figures_contours import figure3, figure5
 from globalmask.present.figures_features import figure7, figure8
 from globalmask.present.figures_gain import answer_figure, gain_figure
+from globalmask.present.figures_robustness import read_robustness, robustness_figure
 from globalmask.present.outputs import (
     MASK_QUALITY,
     Edition,
@@ -36,6 +37,7 @@ from globalmask.present.outputs import (
     arms_shown,
     editions,
     full_size,
+    robustness_figures,
     synthetic_sentence,
     variant_of,
 )
@@ -81,6 +83,7 @@ def make_figures(*, run_dir: Path, plan: Plan, out_dir: Path) -> None:
     shown = [arm for arm, _ in editions(plan)[0].pairs]
     drawn = mask_quality.draw(run_dir, plan, scores)
     captions[MASK_QUALITY] = _finish(*drawn, plan, shown, Path(out_dir), MASK_QUALITY)
+    captions |= _robustness_figures(Path(run_dir), plan, Path(out_dir))
     write_json(Path(out_dir) / "captions.json", captions)
 
 
@@ -100,6 +103,15 @@ def _evidence_figures(run_dir: Path, plan: Plan, scores: pd.DataFrame, out_dir: 
     captions = {}
     for name, (arms, figure, caption) in drawn.items():
         captions[name] = _finish(figure, caption, plan, arms, out_dir, name)
+    return captions
+
+
+def _robustness_figures(run_dir: Path, plan: Plan, out_dir: Path) -> dict[str, str]:
+    """Draw what `outputs.robustness_figures` names; returns their captions."""
+    captions = {}
+    for name, ladder in robustness_figures(plan).items():
+        drawn = robustness_figure(plan, ladder, read_robustness(run_dir))
+        captions[name] = _finish(*drawn, plan, [ladder.arm], out_dir, name)
     return captions
 
 

@@ -31,6 +31,15 @@ class Edition:
     pairs: tuple[tuple[str, str], ...]
 
 
+@dataclass(frozen=True)
+class Ladder:
+    """An arm, variant and training size whose models are tested under shifts of the test CTs."""
+
+    arm: str
+    variant: str
+    n: int
+
+
 def arm_of(plan: Plan, name: str) -> Mapping[str, Any]:
     """The arm of that name."""
     return next(arm for arm in plan["arms"] if arm["name"] == name)
@@ -109,8 +118,24 @@ def answer_figure_name(arm: str) -> str:
 def figure_files(plan: Plan) -> list[str]:
     """Every file below `figures/`."""
     names = [f"{figure}{edition.suffix}" for edition in editions(plan) for figure in FIGURES]
-    names += [*evidence_figures(plan), MASK_QUALITY]
+    names += [*evidence_figures(plan), MASK_QUALITY, *robustness_figures(plan)]
     return [f"{name}.{kind}" for name in names for kind in ("png", "pdf")] + ["captions.json"]
+
+
+def robustness_figures(plan: Plan) -> dict[str, Ladder]:
+    """What each figure of shifted test CTs shows: `robustness` the first of the config, others with their names.
+
+    Empty when the config asks for none; of several training sizes the largest is shown.
+    """
+    largest: dict[tuple[str, str], Ladder] = {}
+    for found in (Ladder(*entry) for entry in plan.get("robustness", ())):
+        shown = largest.setdefault((found.arm, found.variant), found)
+        if found.n > shown.n:
+            largest[found.arm, found.variant] = found
+    return {
+        "robustness" if place == 0 else f"robustness_{found.arm}_{found.variant}": found
+        for place, found in enumerate(largest.values())
+    }
 
 
 def sheet_files(plan: Plan) -> list[str]:

@@ -35,6 +35,7 @@ from globalmask.present.outputs import (
     case_sheet_name,
     editions,
     evidence_figures,
+    robustness_figures,
     tested,
 )
 from globalmask.present.results import read_json, read_runs, read_scores
@@ -62,6 +63,7 @@ ALTERNATIVES = {
     "fig6": "Line charts of training and validation loss against optimiser steps, CT and CT + mask",
     "fig7": "Grid of grey feature maps of the CT + mask model",
     "fig8": "Three rows of eight matched grey feature maps",
+    "robustness": "Line charts of mean Dice against the strength of a shift of the test CTs, one panel a shift",
 }
 
 
@@ -205,6 +207,11 @@ def _figures(run_dir: Path, plan: Plan) -> list[Picture]:
             title += f" (variant {edition.suffix.removeprefix('_')})" if edition.suffix else ""
             alternative = f"{ALTERNATIVES[figure]}: {arms}. The caption below says what is shown."
             found.append(Picture(name, title, captions.get(name, ""), alternative, *image))
+    for name, ladder in robustness_figures(plan).items():
+        title = f"Shifted test CTs ({ladder.arm}, variant {ladder.variant})"
+        alternative = f"{ALTERNATIVES['robustness']}: {ladder.arm}. The caption below says what is shown."
+        image = _as_png(run_dir / "figures" / f"{name}.png")
+        found.append(Picture(name, title, captions.get(name, ""), alternative, *image))
     return found
 
 

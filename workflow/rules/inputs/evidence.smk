@@ -4,7 +4,9 @@ SCORES = [f"{RUN}/{cell.path}/scores.csv" for cell in CELLS] + [f"{RUN}/scores.c
 STATISTICS = [f"{RUN}/analysis.csv", f"{RUN}/analysis.json"]
 ANALYSIS_PLAN = str(Path(workflow.basedir) / "workflow/config/analysis_plan.yaml")
 TRAINING_RECORDS = [
-    f"{RUN}/{cell.path}/{name}" for cell in CELLS for name in ("run.json", "history.csv")
+    f"{RUN}/{cell.path}/{name}"
+    for cell in CELLS
+    for name in ("run.json", "history.csv")
 ]
 CLAIMS = [f"{RUN}/claims.csv"]
 
@@ -12,6 +14,17 @@ CLAIMS = [f"{RUN}/claims.csv"]
 PUBLISHED = sorted(
     str(path)
     for path in Path(PACKAGE_PARENT).glob("globalmask/evidence/data/published_*.csv")
+)
+
+
+# A case without a CT has nothing to shift.
+TESTED_CELLS = [
+    cell
+    for cell in matrix.robustness_cells(CONFIG, SIZES)
+    if all(COHORTS[cell.arm].cases[case].ct for case in split_of(cell).test)
+]
+ROBUSTNESS = [f"{RUN}/{cell.path}/robustness.csv" for cell in TESTED_CELLS] + (
+    [f"{RUN}/robustness.csv"] if TESTED_CELLS else []
 )
 
 
@@ -69,3 +82,51 @@ def score_settings(wildcards):
             },
         }
     )
+
+
+def shift_settings(wildcards):
+    arm = CONFIG.arms[wildcards.arm]
+    cell = MASK_SETS[wildcards.arm, wildcards.mask_set]
+    return as_json(
+        {
+            "arm": wildcards.arm,
+            "seed": CONFIG.seed,
+            "shifts": CONFIG.robustness.shifts,
+            "clip_hu": arm.clip_hu,
+            "grid": arm.grid.model_dump(),
+            "recipe": CONFIG.mask_of(cell.variant, cell.arm).recipe,
+            "coarse_grid": arm.mask_network.grid.model_dump(),
+        }
+    )
+
+
+def shift_inputs(wildcards):
+    """Registration of the case where there is one, and the network that makes a learned mask."""
+    network = mask_network_of(MASK_SETS[wildcards.arm, wildcards.mask_set])
+    return registration_of(wildcards) | ({"network": network[0]} if network else {})
+
+
+def shift_flags(wildcards, input):
+    return registration_flags(wildcards, input, flags=("box", "transform", "network"))
+
+
+def shifted_dir(wildcards):
+    mask_set = matrix.mask_set_of(CONFIG, cell_of(wildcards))
+    return f"{RUN}/{wildcards.arm}/shifted/{mask_set}"
+
+
+def shifted_files(wildcards):
+    cell = cell_of(wildcards)
+    cases = split_of(cell).test
+    mask_set = matrix.mask_set_of(CONFIG, cell)
+    patterns = [
+        f"shifted/{mask_set}/{{case}}.npz",
+        "prepared/{case}/label.nii.gz",
+        f"masks/{mask_set}/{{case}}.json",
+    ]
+    if cell.arm in REGISTERED:
+        patterns.append("prepared/{case}/to_template.mat")
+    declared = [
+        path for pattern in patterns for path in per_case(pattern, cell.arm, cases)
+    ]
+    return declared + [COHORTS[cell.arm].cases[case].label for case in cases]

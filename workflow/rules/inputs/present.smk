@@ -10,6 +10,9 @@ def plan():
         "seed": CONFIG.seed,
         "replicates": CONFIG.replicates,
         "config": CONFIG.model_dump(),
+        "robustness": list(
+            dict.fromkeys((cell.arm, cell.variant, cell.n) for cell in TESTED_CELLS)
+        ),
         "arms": [plan_of_arm(name) for name in CONFIG.arms],
         "variants": [
             {
