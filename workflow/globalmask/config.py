@@ -23,12 +23,12 @@ from pydantic import (
 
 from globalmask.errors import UserError, raise_all
 
-RESERVED_VARIANTS = ("raw", "check", "splits", "template", "prepared", "coarse", "masks")
+RESERVED_VARIANTS = ("raw", "check", "splits", "template", "prepared", "coarse", "masks", "floors")
 RESERVED_ARMS = ("tables", "figures", "sheets", "checkpoints")
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=40)]
-Scenario = Literal["ct", "mask", "ct_mask"]
-Recipe = Literal["threshold", "learned", "file", "union"]
+Scenario = Literal["ct", "mask", "ct_mask", "ct_coords", "ct_cut", "ct_wrongmask"]
+Recipe = Literal["threshold", "unfilled", "learned", "file", "union"]
 Sizes = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
 
 
@@ -65,7 +65,9 @@ class MaskSettings(Section):
 class Phantom(Section):
     """Embedded synthetic cohort instead of a case table."""
 
-    anatomy: Literal["head", "heart"]
+    anatomy: Literal["head", "heart", "free", "fixed"] = Field(
+        description="free, fixed: bodies whose structures are independent of the silhouette, or a function of it"
+    )
     cases: int = Field(ge=3, le=999)
 
 
@@ -139,12 +141,13 @@ class Arm(Section):
     """One data set with its structures."""
 
     data: Literal["real", "synthetic"] = "real"
-    cases: str | None = Field(None, description="case table (TSV): case, ct, label [, mask, role, group]")
+    cases: str | None = Field(None, description="case table (TSV): case, ct, label [, mask, role, group, label2]")
     data_dir: str | None = Field(None, description="folder that paths in the table start from")
     phantom: Phantom | None = None
     structures: dict[Name, int] = Field(min_length=1, description="value of each structure in the label files")
     ignored_values: tuple[int, ...] = Field((), description="label values that count as background")
     published: Literal["brain", "heart"] | None = Field(None, description="the paper's data set to print beside")
+    floors: bool = Field(False, description="also score what needs no learning: label atlas, resampling, two readers")
     split: SplitCounts | Literal["auto"] = "auto"
     split_table: str | None = Field(None, description="the user's own table: case, role [, fold, order]")
     folds: int = Field(1, ge=1)
@@ -178,8 +181,8 @@ class Arm(Section):
                 yield "sizes are unique and ascending"
             if isinstance(self.split, SplitCounts) and max(self.sizes) > self.split.train:
                 yield f"size {max(self.sizes)} is larger than the {self.split.train} training cases"
-        if self.mask.recipe == "threshold" and self.registration is None:
-            yield "recipe 'threshold' needs 'registration': the head mask is cut in template space"
+        if self.mask.recipe in ("threshold", "unfilled") and self.registration is None:
+            yield f"recipe '{self.mask.recipe}' needs 'registration': the head mask is cut in template space"
 
 
 class Variant(Section):
@@ -228,6 +231,9 @@ class Config(Section):
                 yield f"variant '{name}' asks for more replicates than the {self.replicates} of the run"
             for arm in {*(variant.arms or ()), *variant.mask} - set(self.arms):
                 yield f"variant '{name}' names the arm '{arm}', which is not under 'arms'"
+            recipes = {self.mask_of(name, arm).recipe for arm in self.arms_of(name)}
+            if "ct_wrongmask" in variant.scenarios and "union" in recipes:
+                yield f"variant '{name}': 'ct_wrongmask' would show one case the labels of another (recipe 'union')"
 
     def arms_of(self, variant: str) -> tuple[str, ...]:
         """Names of the arms that a variant trains on, in the config's order."""
