@@ -49,6 +49,7 @@ rule all:
         MODELS,
         PREDICTIONS,
         SCORES,
+        FLOORS,
         TABLES,
         FIGURES,
         SHEETS,
@@ -93,9 +94,10 @@ rule predictions:
 
 
 rule scores:
-    """One row a case and structure."""
+    """One row a case and structure; floors and ceilings where an arm asks for them."""
     input:
         SCORES,
+        FLOORS,
 
 
 rule tables:

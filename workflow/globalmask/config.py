@@ -70,6 +70,11 @@ class Phantom(Section):
     )
     cases: int = Field(ge=3, le=999)
 
+    @property
+    def knows_its_mask(self) -> bool:
+        """Whether the phantom writes its silhouette beside CT and label, for recipe `file`."""
+        return self.anatomy in ("free", "fixed")
+
 
 class SplitCounts(Section):
     train: int = Field(ge=1)

@@ -47,9 +47,7 @@ def predict(
     network, header = load_model(model_path, str(resolve_device(device)))
     for case in cases:
         mask_case = (mask_cases or {}).get(case)
-        inputs = load_inputs(
-            header, prepared_dir=prepared_dir, masks_dir=masks_dir, case=case, mask_case=mask_case
-        )
+        inputs = load_inputs(header, prepared_dir=prepared_dir, masks_dir=masks_dir, case=case, mask_case=mask_case)
         probabilities = probabilities_of(network, header["scenario"], inputs)
         prepared = read_image(Path(prepared_dir) / case / "ct.nii.gz", case=case)
         transform = sitk.ReadTransform(str(transforms[case])) if transforms else None

@@ -22,9 +22,7 @@ NOISE = 0.04
 SPATIAL_SHARE = 0.6
 
 
-def augment(
-    inputs: Tensor, label: Tensor, generator: torch.Generator, *, kept: Sequence[int]
-) -> tuple[Tensor, Tensor]:
+def augment(inputs: Tensor, label: Tensor, generator: torch.Generator, *, kept: Sequence[int]) -> tuple[Tensor, Tensor]:
     """Changed copies of `inputs` `(channel, z, y, x)` and `label` `(z, y, x)`, moved jointly.
 
     Channels in `kept` (masks, coordinates) are fetched from the nearest voxel, as the label is, and their
