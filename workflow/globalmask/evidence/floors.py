@@ -66,32 +66,28 @@ def floors(
     second reader has drawn. `silhouette_fixes`: a phantom of world `fixed`. `transforms` as in `score.score`.
     """
     numbers = {value: number for number, value in enumerate(label_values.values(), 1)}
+
+    def boxed(case: str, n: int) -> Boxed:
+        return _boxed(Path(prepared_dir) / case / "label.nii.gz", masks_dirs[n], case)
+
     atlases = {
-        n: label_atlas(
-            [_boxed(Path(prepared_dir) / case / "label.nii.gz", folder, case).array for case in train_order[:n]],
-            structures=len(numbers),
-        )
-        for n, folder in masks_dirs.items()
+        n: label_atlas([boxed(case, n).array for case in train_order[:n]], structures=len(numbers)) for n in masks_dirs
     }
-    widest = masks_dirs[max(masks_dirs)]
+    largest = max(masks_dirs)
     rows: list[Row] = []
     for case, path in raw_labels.items():
-        raw = read_image(path, case=case)
-        transform = sitk.ReadTransform(str(transforms[case])) if transforms else None
-        truth = Truth(raw, renumber(array_of(raw), numbers), transform)
+        truth = _truth(path, numbers, transforms[case] if transforms else None, case)
+        label = boxed(case, largest)
         found: list[Row] = []
         for n, atlas in atlases.items():
-            label = _boxed(Path(prepared_dir) / case / "label.nii.gz", masks_dirs[n], case)
-            found += [
-                {"method": "atlas", "n_train": n, **row} for row in _atlas_rows(atlas, label, truth, label_values)
-            ]
-        label = _boxed(Path(prepared_dir) / case / "label.nii.gz", widest, case)
+            made = _atlas_rows(atlas, boxed(case, n), truth, label_values)
+            found += [{"n_train": n, **row} for row in made]
         found += _resampling_rows(label, truth, label_values)
         if case in second_labels:
             second = _second_reader(second_labels[case], truth, numbers, case)
             found += _rows("readers", "native", truth.array, second, label_values)
         if silhouette_fixes:
-            mask = _boxed(Path(widest) / f"{case}.nii.gz", widest, case)
+            mask = _boxed(Path(masks_dirs[largest]) / f"{case}.nii.gz", masks_dirs[largest], case)
             found += _silhouette_rows(mask, label, numbers, label_values)
         rows += [{**meta, "case": case, **row} for row in found]
     score.write_rows(rows, out_path, columns=COLUMNS)
@@ -106,8 +102,9 @@ def label_atlas(labels: Sequence[np.ndarray], *, structures: int) -> np.ndarray:
     atlas = np.zeros(labels[0].shape, np.uint8)
     most = np.zeros(labels[0].shape, np.int32)
     for value in range(1, structures + 1):
-        counts = np.sum([label == value for label in labels], axis=0, dtype=np.int32)
-        wins = (counts >= _best_count(counts, [label == value for label in labels])) & (counts > most)
+        present = np.stack([label == value for label in labels])
+        counts = present.sum(axis=0, dtype=np.int32)
+        wins = (counts >= _best_count(counts, present)) & (counts > most)
         atlas[wins], most[wins] = value, counts[wins]
     return atlas
 
@@ -117,8 +114,8 @@ def gather(*, paths: Sequence[Path], out_path: Path) -> None:
     score.gather(score_paths=paths, out_path=out_path, columns=COLUMNS)
 
 
-def _best_count(counts: np.ndarray, present: Sequence[np.ndarray]) -> int:
-    """The k for which `counts >= k` has the highest mean Dice with the boolean arrays `present`."""
+def _best_count(counts: np.ndarray, present: np.ndarray) -> int:
+    """The k for which `counts >= k` has the highest mean Dice with each of `present` (bool, case, z, y, x)."""
     n = len(present)
 
     def at_least(values: np.ndarray) -> np.ndarray:
@@ -172,6 +169,13 @@ def _boxed(path: Path, masks_dir: Path, case: str) -> Boxed:
     offset, size = read_box(Path(masks_dir) / f"{case}.json")
     array = cut(array_of(image), offset_zyx=offset, size_zyx=size, fill=0)
     return Boxed(array, sub_grid(image, offset_zyx=offset, size_zyx=size))
+
+
+def _truth(path: Path, numbers: dict[int, int], transform: Path | None, case: str) -> Truth:
+    raw = read_image(path, case=case)
+    return Truth(
+        raw, renumber(array_of(raw), numbers), None if transform is None else sitk.ReadTransform(str(transform))
+    )
 
 
 def _second_reader(path: Path, truth: Truth, numbers: dict[int, int], case: str) -> np.ndarray:

@@ -59,7 +59,7 @@ def frame_of(silhouette: Array, spacing_mm: tuple[float, ...]) -> Frame:
 
 def structures_in(frame: Frame, shape_zyx: tuple[int, ...], spacing_mm: tuple[float, ...]) -> Array:
     """The label (uint8, z, y, x) that a frame fixes on a grid."""
-    points = np.stack(np.indices(shape_zyx), axis=-1) * np.asarray(spacing_mm) - frame.centre_mm
+    points = np.moveaxis(np.indices(shape_zyx), 0, -1) * np.asarray(spacing_mm) - frame.centre_mm
     inside = points @ np.linalg.inv(frame.reach_mm)
     label = np.zeros(shape_zyx, np.uint8)
     for value, (centre, radius) in STRUCTURES.items():

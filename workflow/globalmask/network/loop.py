@@ -139,7 +139,8 @@ def fit(
 
     With validation cases the best mean hard Dice chooses (ties: the earlier) and `patience_steps`
     may end it early; without, `max_steps` are made and the last weights stay. `kept` are the input
-    channels that are no intensities (masks, coordinates). Raises UserError when memory runs out or the loss is no number.
+    channels that are no intensities (masks, coordinates). Raises UserError when memory runs out or
+    the loss is no number.
     """
     try:
         run = _Run(
