@@ -58,6 +58,19 @@ def test_ct_moves_with_the_label(always, monkeypatch):
     assert (moved[0] * 2 - label).abs().mean() < 0.05
 
 
+def test_coordinates_tell_where_each_label_came_from_and_draw_nothing(always):
+    side = 16
+    places = torch.linspace(-1, 1, side)
+    z = places[:, None, None].expand(side, side, side)
+    label = torch.arange(side, dtype=torch.uint8)[:, None, None].expand(side, side, side)
+    ct = torch.rand(1, side, side, side, generator=generator(9))
+    moved, whence = augment(torch.cat([ct, z[None]]), label, generator(2), kept=(1,))
+    assert not torch.equal(whence, label)
+    assert torch.equal(moved[1], places[whence.long()])
+    alone, _ = augment(ct, label, generator(2), kept=())
+    assert torch.equal(moved[:1], alone)
+
+
 def test_mask_only_input_keeps_its_values(always):
     body = (make_sample(0).label > 0).float()[None]
     moved, _ = augment(body, make_sample(0).label, generator(), kept=(0,))
