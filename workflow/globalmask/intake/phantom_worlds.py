@@ -20,7 +20,7 @@ STRUCTURES = {1: ((-0.34, 0.0, 0.0), 0.44), 2: ((0.44, 0.16, 0.0), 0.36)}
 """Centre (z, y, x) and radius of each label value's ball, in the frame."""
 EXTENT_MM = 184.0
 RADII_MM = (36.0, 66.0)
-TURN_DEG = 30.0
+TURN_DEG = 25.0
 BODY_HU, STRUCTURE_HU = 30.0, 110.0
 
 

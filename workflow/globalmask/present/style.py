@@ -93,7 +93,7 @@ def scenario_label(scenario: str) -> str:
 
 
 def scenario_colour(scenario: str) -> str:
-    """The one colour of a scenario; controls get a fixed colour by their name."""
+    """The one colour of a scenario; any other word gets a fixed colour by its letters."""
     return SCENARIO_COLOURS.get(scenario, _OTHER[sum(scenario.encode()) % len(_OTHER)])
 
 
