@@ -4,11 +4,15 @@ CORES ?= 2
 VENV := .venv
 SNAKEMAKE := $(VENV)/bin/snakemake --cores $(CORES)
 
-.PHONY: demo test lint fix dry unlock bench openkbp clean
+.PHONY: demo worlds test lint fix dry unlock bench openkbp clean
 
 demo: $(VENV)/.installed  ## the whole workflow on the embedded synthetic cohort
 	$(SNAKEMAKE) --configfile workflow/config/demo.yaml --quiet rules
 	@echo "The report of this synthetic run: results/demo/report.html"
+
+worlds: $(VENV)/.installed  ## two synthetic worlds: structures that the silhouette fixes, or has nothing to do with
+	$(SNAKEMAKE) scores --configfile workflow/config/worlds.yaml --quiet rules
+	$(VENV)/bin/globalmask compare-worlds --run results/worlds
 
 test: $(VENV)/.installed  ## all tests
 	$(VENV)/bin/python -m pytest $(PYTEST)

@@ -53,6 +53,7 @@ rule all:
         MODELS,
         PREDICTIONS,
         SCORES,
+        FLOORS,
         ROBUSTNESS,
         STATISTICS,
         CLAIMS,
@@ -100,9 +101,10 @@ rule predictions:
 
 
 rule scores:
-    """One row a case and structure."""
+    """One row a case and structure; floors and ceilings where an arm asks for them."""
     input:
         SCORES,
+        FLOORS,
 
 
 rule robustness:

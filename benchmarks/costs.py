@@ -19,7 +19,7 @@ STAGES = {
     "masks": ("/masks/", "/coarse/"),
     "models": ("train.benchmark",),
     "predictions": ("predict.benchmark",),
-    "scores": ("score.benchmark", "gather_scores"),
+    "scores": ("score.benchmark", "/floors/", "gather_"),
     "tables, figures, report": ("make_", "features", "write_plan"),
 }
 FOLDERS = {
@@ -28,7 +28,7 @@ FOLDERS = {
     "masks": ("*/masks", "*/coarse"),
     "models": ("*/*/*/n*/r*/model.safetensors",),
     "predictions": ("*/*/*/n*/r*/predictions", "*/*/*/n*/r*/native"),
-    "scores": ("*/*/*/n*/r*/scores.csv",),
+    "scores": ("*/*/*/n*/r*/scores.csv", "*/floors"),
     "tables, figures, report": ("tables", "figures", "sheets", "report.html"),
 }
 

@@ -33,7 +33,15 @@ def changed(path, value):
 
 
 @pytest.mark.parametrize(
-    "name", ["config.yaml", *(f"workflow/config/{n}.yaml" for n in ("demo", "tiny", "openkbp", "ladder"))]
+    "name",
+    [
+        "config.yaml",
+        *(f"workflow/config/{n}.yaml" for n in ("demo", "tiny", "openkbp", "ladder", "worlds", "evidence")),
+    ],
+    [
+        "config.yaml",
+        *(f"workflow/config/{n}.yaml" for n in ("demo", "tiny", "openkbp", "ladder", "worlds", "evidence")),
+    ],
 )
 def test_shipped_configs_are_valid(repository, name):
     config.load(yaml.safe_load((repository / name).read_text(encoding="utf-8")))
@@ -68,6 +76,13 @@ def test_every_fault_is_told_at_once_with_the_nearest_key():
         ("arms.brain.clip_hu", [200, -200], "lower < upper"),
         ("arms.brain.data", "real", "data: synthetic"),
         ("arms.brain.registration", None, "needs 'registration'"),
+        ("arms.brain", ARM | {"registration": None, "mask": {"recipe": "unfilled"}}, "'unfilled' needs 'registration'"),
+        (
+            "variants.modern",
+            {"preset": "modern", "scenarios": ["ct_wrongmask"], "mask": {"brain": {"recipe": "union"}}},
+            "the labels of another",
+        ),
+        ("variants.floors", {"preset": "paper"}, "cannot name a variant"),
         ("arms.brain.structures", {"a": 1, "b": 1}, "same label value"),
         ("arms.brain.cases", "cases.tsv", "either 'cases'"),
         ("arms.brain.grid", {"size_voxels": 50}, "multiple of 16"),

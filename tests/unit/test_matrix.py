@@ -34,12 +34,17 @@ def test_cells_share_mask_sets_by_what_the_mask_depends_on(repository):
     values = yaml.safe_load((repository / "config.yaml").read_text(encoding="utf-8"))
     values["arms"]["heart"]["folds"] = 4
     values["variants"]["strict"] = {"preset": "paper", "mask": {"heart": {"recipe": "learned", "labels": "budget"}}}
+    values["variants"]["holes"] = {
+        "preset": "paper",
+        "mask": {"brain": {"recipe": "unfilled"}, "heart": {"recipe": "file"}},
+    }
     loaded = config.load(values)
 
     def mask_set(arm, variant, n, replicate):
         return matrix.mask_set_of(loaded, matrix.Cell(arm, variant, "ct", n, replicate))
 
     assert mask_set("brain", "paper", 4, 3) == "base"
+    assert (mask_set("brain", "holes", 4, 3), mask_set("heart", "holes", 4, 3)) == ("unfilled", "file")
     assert mask_set("heart", "paper", 1, 5) == mask_set("heart", "paper", 12, 1) == "full-f1"
     assert mask_set("heart", "strict", 4, 2) == "budget-f2-r2-n4"
 

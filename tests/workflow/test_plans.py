@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 
 import pytest
@@ -98,6 +100,48 @@ def test_shifts_of_test_cts_are_planned_where_the_config_asks(checkout):
     jobs = checkout.planned(*tiny, "--config", "robustness={shifts: [noise, blur]}")
     assert (jobs["shift_case"], jobs["score_shifted"], jobs["gather_robustness"]) == (2 * 2, 2 * 3, 1)
     assert not {"shift_case", "score_shifted", "gather_robustness"} & set(checkout.planned(*tiny))
+
+
+def test_controls_unfilled_masks_and_supplied_beside_learned_masks_plan_in_one_run(checkout, repository):
+    config = str(repository / "tests" / "workflow" / "controls.yaml")
+    jobs = checkout.planned("--configfile", config)
+    assert jobs["train"] == 2 * 2 * 5 + 2 + 2
+    assert jobs["mask_threshold"] == 2 * 5
+    assert (jobs["mask_file"], jobs["phantom_with_mask"], jobs["phantom"]) == (5, 5, 5)
+    # `budget`: one network at n = 1, one and two more at n = 2
+    assert jobs["train_mask_network"] == 1 + 3
+    # The arm `body` asks for no floors.
+    assert (jobs["floors"], jobs["gather_floors"]) == (1, 1)
+
+
+def test_another_case_s_mask_is_an_input_and_a_setting_of_that_scenario_alone(checkout, repository):
+    config = str(repository / "tests" / "workflow" / "controls.yaml")
+
+    def training(scenario):
+        """Cases whose masks and whose CTs it reads, and whose mask stands in for whose."""
+        target = f"results/controls/brain/learned/{scenario}/n1/r0/model.safetensors"
+        output = checkout.snakemake(target, "--dry-run", "--printshellcmds", "--configfile", config).stdout
+        block = output[output.index("rule train:") :]
+        inputs = block[: block.index("output:")]
+        lent = re.search(r'"mask_cases": (\{.*?\})', block)
+        return (
+            set(re.findall(r"masks/base/(\w+)\.nii\.gz", inputs)),
+            set(re.findall(r"prepared/(\w+)/ct\.nii\.gz", inputs)),
+            json.loads(lent.group(1)) if lent else None,
+        )
+
+    masks, cases, lent = training("ct_mask")
+    assert (masks, lent) == (cases, None)
+    masks, cases, lent = training("ct_wrongmask")
+    assert set(lent) == cases
+    assert masks == cases | set(lent.values()) > cases
+    assert all(case != other for case, other in lent.items())
+
+
+def test_the_two_worlds_plan(checkout):
+    jobs = checkout.planned("scores", "--configfile", "workflow/config/worlds.yaml")
+    assert jobs["train"] == 2
+    assert jobs["floors"] == 2
 
 
 @pytest.mark.real

@@ -23,12 +23,12 @@ from pydantic import (
 
 from globalmask.errors import UserError, raise_all
 
-RESERVED_VARIANTS = ("raw", "check", "splits", "template", "prepared", "coarse", "masks", "shifted")
+RESERVED_VARIANTS = ("raw", "check", "splits", "template", "prepared", "coarse", "masks", "shifted", "floors")
 RESERVED_ARMS = ("tables", "figures", "sheets", "checkpoints")
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=40)]
-Scenario = Literal["ct", "mask", "ct_mask"]
-Recipe = Literal["threshold", "learned", "file", "union"]
+Scenario = Literal["ct", "mask", "ct_mask", "ct_coords", "ct_cut", "ct_wrongmask"]
+Recipe = Literal["threshold", "unfilled", "learned", "file", "union"]
 Shift = Literal[
     "offset_up", "offset_down", "scale_up", "scale_down", "gamma_up", "gamma_down",
     "inversion", "noise", "blur", "bias_field", "streaks",
@@ -69,8 +69,15 @@ class MaskSettings(Section):
 class Phantom(Section):
     """Embedded synthetic cohort instead of a case table."""
 
-    anatomy: Literal["head", "heart"]
+    anatomy: Literal["head", "heart", "free", "fixed"] = Field(
+        description="free, fixed: bodies whose structures are independent of the silhouette, or a function of it"
+    )
     cases: int = Field(ge=3, le=999)
+
+    @property
+    def knows_its_mask(self) -> bool:
+        """Whether the phantom writes its silhouette beside CT and label, for recipe `file`."""
+        return self.anatomy in ("free", "fixed")
 
 
 class SplitCounts(Section):
@@ -144,13 +151,14 @@ class Arm(Section):
     """One data set with its structures."""
 
     data: Literal["real", "synthetic"] = "real"
-    cases: str | None = Field(None, description="case table (TSV): case, ct, label [, mask, role, group]")
+    cases: str | None = Field(None, description="case table (TSV): case, ct, label [, mask, role, group, label2]")
     data_dir: str | None = Field(None, description="folder that paths in the table start from")
     phantom: Phantom | None = None
     structures: dict[Name, int] = Field(min_length=1, description="value of each structure in the label files")
     ignored_values: tuple[int, ...] = Field((), description="label values that count as background")
     mask_values: tuple[int, ...] = Field((), description="inside values of the mask files; all but 0 when empty")
     published: Literal["brain", "heart"] | None = Field(None, description="the paper's data set to print beside")
+    floors: bool = Field(False, description="also score what needs no learning: label atlas, resampling, two readers")
     split: SplitCounts | Literal["auto"] = "auto"
     split_table: str | None = Field(None, description="the user's own table: case, role [, fold, order]")
     folds: int = Field(1, ge=1)
@@ -184,8 +192,8 @@ class Arm(Section):
                 yield "sizes are unique and ascending"
             if isinstance(self.split, SplitCounts) and max(self.sizes) > self.split.train:
                 yield f"size {max(self.sizes)} is larger than the {self.split.train} training cases"
-        if self.mask.recipe == "threshold" and self.registration is None:
-            yield "recipe 'threshold' needs 'registration': the head mask is cut in template space"
+        if self.mask.recipe in ("threshold", "unfilled") and self.registration is None:
+            yield f"recipe '{self.mask.recipe}' needs 'registration': the head mask is cut in template space"
 
 
 class Variant(Section):
@@ -267,6 +275,9 @@ class Config(Section):
             yield f"variant '{name}' is called an oracle, and none of its arms has the mask recipe 'union'"
         if variant.validation == "none" and variant.train.model_dump()["patience_steps"]:
             yield f"variant '{name}' has 'patience_steps' and no validation to wait for"
+        recipes = {self.mask_of(name, arm).recipe for arm in self.arms_of(name)}
+        if "ct_wrongmask" in variant.scenarios and "union" in recipes:
+            yield f"variant '{name}': 'ct_wrongmask' would show one case the labels of another (recipe 'union')"
 
     def arms_of(self, variant: str) -> tuple[str, ...]:
         """Names of the arms that a variant trains on, in the config's order."""

@@ -69,11 +69,15 @@ def fold_of(config: Config, arm: str, replicate: int) -> int:
     return replicate % config.arms[arm].folds
 
 
+SETS_WITHOUT_TRAINING = {"threshold": "base", "unfilled": "unfilled", "file": "file", "union": "oracle"}
+"""Mask sets by recipe, where no network learns the masks."""
+
+
 def mask_set_of(config: Config, cell: Cell) -> str:
     """The mask set that a cell uses; cells with one name share the files."""
     mask = config.mask_of(cell.variant, cell.arm)
     if mask.recipe != "learned":
-        return {"threshold": "base", "file": "file", "union": "oracle"}[mask.recipe]
+        return SETS_WITHOUT_TRAINING[mask.recipe]
     fold = fold_of(config, cell.arm, cell.replicate)
     if mask.labels == "full":
         return f"full-f{fold}"

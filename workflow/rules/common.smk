@@ -5,6 +5,7 @@ import json
 import re
 import shlex
 import sys
+import typing
 from pathlib import Path
 
 PACKAGE_PARENT = str(Path(workflow.basedir) / "workflow")
@@ -80,7 +81,7 @@ def any_of(names):
 wildcard_constraints:
     arm=any_of(CONFIG.arms),
     variant=any_of(CONFIG.variants),
-    scenario="ct|mask|ct_mask",
+    scenario=any_of(typing.get_args(configuration.Scenario)),
     case=any_of({case for cohort in COHORTS.values() for case in cohort.cases}),
     mask_set=any_of({mask_set for _, mask_set in MASK_SETS}),
     part=r"all|k\d+",

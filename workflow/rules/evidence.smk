@@ -1,4 +1,4 @@
-"""Scores, gathered for the run; test cases under shifts; the statistics; verdicts on the paper's claims."""
+"""Scores, gathered for the run; shifts of test cases; floors and ceilings; the statistics; verdicts on the claims."""
 
 
 include: "inputs/evidence.smk"
@@ -133,6 +133,51 @@ rule gather_robustness:
         code=code_digest("evidence.robustness"),
     shell:
         "globalmask gather-robustness {input:q} --out {output:q} > {log:q} 2>&1"
+
+
+rule floors:
+    """What needs no learning, on the test cases of a replicate: label atlas, resampling, second reader."""
+    input:
+        floor_files,
+    output:
+        f"{RUN}/{{arm}}/floors/r{{replicate}}.csv",
+    log:
+        f"{LOGS}/{{arm}}/floors/r{{replicate}}.log",
+    benchmark:
+        f"{LOGS}/{{arm}}/floors/r{{replicate}}.benchmark.tsv"
+    conda:
+        CONDA_ENV
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        prepared=prepared_dir,
+        settings=floor_settings,
+        code=code_digest("evidence.floors"),
+    shell:
+        "globalmask floors --prepared {params.prepared:q} --out {output:q}"
+        " --settings {params.settings:q} > {log:q} 2>&1"
+
+
+rule gather_floors:
+    """Floors and ceilings of the run in one table."""
+    input:
+        [f"{RUN}/{arm}/floors/r{replicate}.csv" for arm, replicate in FLOOR_CELLS],
+    output:
+        f"{RUN}/floors.csv",
+    log:
+        f"{LOGS}/gather_floors.log",
+    benchmark:
+        f"{LOGS}/gather_floors.benchmark.tsv"
+    conda:
+        CONDA_ENV
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code_digest("evidence.floors"),
+    shell:
+        "globalmask gather-floors {input:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule analyse:

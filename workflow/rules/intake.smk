@@ -13,17 +13,30 @@ rule phantom:
         f"{LOGS}/{{arm}}/phantom/{{case}}.log",
     benchmark:
         f"{LOGS}/{{arm}}/phantom/{{case}}.benchmark.tsv"
+    wildcard_constraints:
+        arm=any_of(PHANTOMS),
     conda:
         CONDA_ENV
     resources:
         mem_mb=2000,
         runtime=10,
     params:
+        mask=phantom_mask_flag,
         settings=phantom_settings,
         code=code_digest("intake.phantom"),
     shell:
-        "globalmask phantom --ct {output.ct:q} --label {output.label:q}"
+        "globalmask phantom --ct {output.ct:q} --label {output.label:q} {params.mask}"
         " --settings {params.settings:q} > {log:q} 2>&1"
+
+
+use rule phantom as phantom_with_mask with:
+    # The same for phantoms that know their silhouette.
+    output:
+        ct=f"{RUN}/{{arm}}/raw/{{case}}/ct.nii.gz",
+        label=f"{RUN}/{{arm}}/raw/{{case}}/label.nii.gz",
+        mask=f"{RUN}/{{arm}}/raw/{{case}}/mask.nii.gz",
+    wildcard_constraints:
+        arm=any_of(MASKED_PHANTOMS),
 
 
 rule check_case:

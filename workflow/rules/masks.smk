@@ -1,32 +1,35 @@
-"""Global binary masks by recipe: threshold, learned, file, union. Which cells use which set: matrix.mask_set_of."""
+"""Global binary masks by recipe: threshold, unfilled, learned, file, union. Which cells use which set: matrix.mask_set_of."""
 
 
 include: "inputs/masks.smk"
 
 
 rule mask_threshold:
-    """Head mask: HU over -200 on the registered scan, largest component, holes filled."""
+    """Head mask: HU over -200 on the registered scan, largest component; holes filled, but in set `unfilled`."""
     input:
         ct=raw_ct,
         like=rules.prepare_ct.output,
         transform=rules.register.output.transform,
     output:
-        mask=f"{RUN}/{{arm}}/masks/base/{{case}}.nii.gz",
-        box=f"{RUN}/{{arm}}/masks/base/{{case}}.json",
+        mask=f"{RUN}/{{arm}}/masks/{{mask_set}}/{{case}}.nii.gz",
+        box=f"{RUN}/{{arm}}/masks/{{mask_set}}/{{case}}.json",
     log:
-        f"{LOGS}/{{arm}}/masks/base/{{case}}.log",
+        f"{LOGS}/{{arm}}/masks/{{mask_set}}/{{case}}.log",
     benchmark:
-        f"{LOGS}/{{arm}}/masks/base/{{case}}.benchmark.tsv"
+        f"{LOGS}/{{arm}}/masks/{{mask_set}}/{{case}}.benchmark.tsv"
+    wildcard_constraints:
+        mask_set="base|unfilled",
     conda:
         CONDA_ENV
     resources:
         mem_mb=4000,
         runtime=10,
     params:
+        filled=filled_flag,
         code=code_digest("masks.threshold"),
     shell:
         "globalmask mask-threshold --case {wildcards.case:q} --ct {input.ct:q}"
-        " --transform {input.transform:q} --like {input.like:q}"
+        " --transform {input.transform:q} --like {input.like:q} {params.filled}"
         " --mask {output.mask:q} --box {output.box:q} > {log:q} 2>&1"
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from typing import get_args
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from globalmask.config import Scenario
 from globalmask.errors import UserError
 from globalmask.imaging.images import write_image
-from globalmask.learn.inputs import BINARY, CHANNELS, channels_of, load_case
+from globalmask.learn.inputs import CHANNELS, KEPT, channels_of, coordinates, load_case
 
 CLIP = (-200.0, 200.0)
 
@@ -43,18 +45,51 @@ def read(folders, **options):
     return load_case(*folders, "a", **values)
 
 
-@pytest.mark.parametrize("scenario", ["ct", "mask", "ct_mask"])
+@pytest.mark.parametrize("scenario", ["ct", "mask", "ct_mask", "ct_coords", "ct_cut", "ct_wrongmask"])
 def test_channels_of_each_scenario(scenario):
     ct01, mask = np.full((2, 3, 4), 0.5, np.float32), np.ones((2, 3, 4), np.uint8)
     found = channels_of(scenario, ct01, mask)
-    expected = {"ct": [0.5], "mask": [1.0], "ct_mask": [0.5, 1.0]}[scenario]
+    ct, whole = 0.5, 1.0
+    expected = {
+        "ct": [ct],
+        "mask": [whole],
+        "ct_mask": [ct, whole],
+        "ct_coords": [ct, whole, whole, whole],
+        "ct_cut": [ct],
+        "ct_wrongmask": [ct, whole],
+    }[scenario]
     assert found.shape == (len(expected), 2, 3, 4) and found.dtype == np.float32
     assert [channel.max() for channel in found] == expected
-    assert set(BINARY[scenario]) == {place for place, value in enumerate(expected) if value == 1.0}
+    assert set(KEPT[scenario]) == {place for place, value in enumerate(expected) if value == whole}
 
 
-def test_every_scenario_says_which_channels_are_masks():
-    assert CHANNELS.keys() == BINARY.keys()
+def test_every_scenario_of_the_config_has_channels():
+    assert CHANNELS.keys() == KEPT.keys() == set(get_args(Scenario))
+
+
+def test_coordinates_run_from_the_first_voxel_to_the_last_of_each_axis():
+    z, y, x = coordinates((2, 3, 5))
+    assert z[:, 0, 0].tolist() == [-1, 1] and (z == z[:, :1, :1]).all()
+    assert y[0, :, 0].tolist() == [-1, 0, 1] and (y == y[:1, :, :1]).all()
+    assert x[0, 0].tolist() == [-1, -0.5, 0, 0.5, 1] and (x == x[:1, :1]).all()
+
+
+def test_the_cut_ct_is_air_outside_the_mask_and_untouched_inside():
+    ct01 = np.array([[[0.2, 0.4, 0.6]]], np.float32)
+    mask = np.array([[[1, 0, 1]]], np.uint8)
+    assert channels_of("ct_cut", ct01, mask)[0, 0, 0].tolist() == pytest.approx([0.2, 0, 0.6])
+
+
+def test_another_case_s_mask_comes_as_it_lies_in_that_case_s_box(folders):
+    paths = folders([2, 1, 0])
+    other = np.zeros((24, 24, 24), np.uint8)
+    other[10, 11, 12] = 1
+    write_image(image(other), paths[1] / "b.nii.gz")
+    (paths[1] / "b.json").write_text(json.dumps({"offset_zyx": [5, 5, 5]}), encoding="utf-8")
+    own, wrong = read(paths), read(paths, mask_case="b")
+    assert np.argwhere(wrong.mask).tolist() == [[5, 6, 7]]
+    assert wrong.offset_zyx == own.offset_zyx
+    assert (wrong.ct01 == own.ct01).all() and (wrong.label == own.label).all()
 
 
 def test_box_inside_the_scan(folders):

@@ -50,6 +50,21 @@ def test_half_of_a_voxel_decides(half_mm, kept):
     assert np.flatnonzero(mask[6, :, 6]).tolist() == list(kept)
 
 
+def test_unfilled_leaves_the_holes_and_keeps_the_outline():
+    """Tissue of 60 mm a side around a cavity of 20 mm: 10 voxels of 6 mm a side, about 3 of them hollow."""
+    grid = box_image((0, 0, 0), spacing_mm=6.0, size_voxels=12)
+    hu = np.full((96, 96, 96), -1000, np.int16)
+    hu[18:78, 18:78, 18:78] = 50
+    hu[39:57, 39:57, 39:57] = -1000
+    raw = sitk.GetImageFromArray(hu)
+    raw.SetOrigin([-47.5] * 3)
+    filled, unfilled = (threshold_mask(raw, grid, None, filled=choice) for choice in (True, False))
+    assert filled[6, 6, 6] and not unfilled[6, 6, 6]
+    lost = np.argwhere(filled & ~unfilled)
+    assert not (unfilled & ~filled).any()
+    assert lost.min() >= 4 and lost.max() <= 7
+
+
 def test_stage_writes_mask_and_record(tilted, tmp_path):
     ct, _, to_scan = tilted
     write_image(ct, tmp_path / "raw.nii.gz")

@@ -23,9 +23,9 @@ def always(monkeypatch):
 
 def test_same_generator_state_same_result(always):
     sample = make_sample(0, with_mask=True)
-    first = augment(sample.inputs, sample.label, generator(3), binary=(1,))
-    second = augment(sample.inputs, sample.label, generator(3), binary=(1,))
-    other = augment(sample.inputs, sample.label, generator(4), binary=(1,))
+    first = augment(sample.inputs, sample.label, generator(3), kept=(1,))
+    second = augment(sample.inputs, sample.label, generator(3), kept=(1,))
+    other = augment(sample.inputs, sample.label, generator(4), kept=(1,))
     assert torch.equal(first[0], second[0]) and torch.equal(first[1], second[1])
     assert not torch.equal(first[0], other[0])
 
@@ -35,7 +35,7 @@ def test_inputs_are_not_changed_in_place(monkeypatch, share):
     monkeypatch.setattr(module, "SPATIAL_SHARE", share)
     sample = make_sample(0, with_mask=True)
     inputs, label = sample.inputs.clone(), sample.label.clone()
-    augment(sample.inputs, sample.label, generator(), binary=(1,))
+    augment(sample.inputs, sample.label, generator(), kept=(1,))
     assert torch.equal(sample.inputs, inputs) and torch.equal(sample.label, label)
 
 
@@ -43,7 +43,7 @@ def test_inputs_are_not_changed_in_place(monkeypatch, share):
 def test_mask_stays_binary_and_moves_as_the_label_does(always, seed):
     sample = make_sample(seed)
     body = (sample.label > 0).float()[None]
-    moved, label = augment(torch.cat([sample.inputs, body]), sample.label, generator(seed), binary=(1,))
+    moved, label = augment(torch.cat([sample.inputs, body]), sample.label, generator(seed), kept=(1,))
     assert set(moved[1].unique().tolist()) <= {0.0, 1.0}
     assert torch.equal(moved[1], (label > 0).float())
     assert set(label.unique().tolist()) <= {0, 1, 2}
@@ -53,22 +53,35 @@ def test_mask_stays_binary_and_moves_as_the_label_does(always, seed):
 def test_ct_moves_with_the_label(always, monkeypatch):
     monkeypatch.setattr(module, "_intensity", lambda ct01, draws, generator: ct01)
     sample = make_sample(0)
-    moved, label = augment(sample.label.float()[None] / 2, sample.label, generator(1), binary=())
+    moved, label = augment(sample.label.float()[None] / 2, sample.label, generator(1), kept=())
     assert not torch.equal(label, sample.label)
     assert (moved[0] * 2 - label).abs().mean() < 0.05
 
 
+def test_coordinates_tell_where_each_label_came_from_and_draw_nothing(always):
+    side = 16
+    places = torch.linspace(-1, 1, side)
+    z = places[:, None, None].expand(side, side, side)
+    label = torch.arange(side, dtype=torch.uint8)[:, None, None].expand(side, side, side)
+    ct = torch.rand(1, side, side, side, generator=generator(9))
+    moved, whence = augment(torch.cat([ct, z[None]]), label, generator(2), kept=(1,))
+    assert not torch.equal(whence, label)
+    assert torch.equal(moved[1], places[whence.long()])
+    alone, _ = augment(ct, label, generator(2), kept=())
+    assert torch.equal(moved[:1], alone)
+
+
 def test_mask_only_input_keeps_its_values(always):
     body = (make_sample(0).label > 0).float()[None]
-    moved, _ = augment(body, make_sample(0).label, generator(), binary=(0,))
+    moved, _ = augment(body, make_sample(0).label, generator(), kept=(0,))
     assert set(moved.unique().tolist()) == {0.0, 1.0}
 
 
 def test_scenarios_of_a_replicate_move_alike(always):
     sample = make_sample(0, with_mask=True)
-    both = augment(sample.inputs, sample.label, generator(5), binary=(1,))
-    alone = augment(sample.inputs[:1], sample.label, generator(5), binary=())
-    mask = augment(sample.inputs[1:], sample.label, generator(5), binary=(0,))
+    both = augment(sample.inputs, sample.label, generator(5), kept=(1,))
+    alone = augment(sample.inputs[:1], sample.label, generator(5), kept=())
+    mask = augment(sample.inputs[1:], sample.label, generator(5), kept=(0,))
     assert torch.equal(both[0][:1], alone[0])
     assert torch.equal(both[0][1:], mask[0])
     assert torch.equal(both[1], alone[1])
@@ -76,7 +89,7 @@ def test_scenarios_of_a_replicate_move_alike(always):
 
 def test_ct_stays_between_zero_and_one():
     for seed in range(5):
-        moved, _ = augment(torch.rand(1, 16, 16, 16), torch.zeros(16, 16, 16), generator(seed), binary=())
+        moved, _ = augment(torch.rand(1, 16, 16, 16), torch.zeros(16, 16, 16), generator(seed), kept=())
         assert moved.min() >= 0 and moved.max() <= 1
 
 

@@ -22,7 +22,7 @@ def main(out_dir: str, checkpoint_dir: str) -> None:
         ),
         seeds=Seeds(1, "brain", 0),
         purpose="structures",
-        binary=(1,),
+        kept=(1,),
         device="cpu",
         threads=1,
         out_dir=out_dir,

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from globalmask.config import Scenario
 from globalmask.present import style
 from globalmask.present.figures import dice_curve, figure4, make_figures
 from globalmask.present.figures_contours import cases_shown
@@ -67,7 +68,7 @@ def test_figure_4_draws_the_papers_means_at_its_own_sizes(small_run: Run) -> Non
     found = {line.get_color(): np.asarray(line.get_ydata()) for line in lines}
     plt.close(figure)
     assert found["#009E73"] == pytest.approx([0.5633, 0.6833, 0.7467, 0.8067, 0.82, 0.8467], abs=1e-4)
-    assert set(found) == set(style.SCENARIO_COLOURS.values())
+    assert set(found) == {style.scenario_colour(scenario) for scenario in ("ct", "mask", "ct_mask")}
 
 
 def test_the_cases_shown_are_the_median_and_the_worst(small_run: Run) -> None:
@@ -143,3 +144,10 @@ def test_equal_runs_give_equal_pictures(make_run: Callable[..., Run]) -> None:
         style.save(figure, run_dir / name, "fig4")
     for kind in ("png", "pdf"):
         assert (run_dir / "first" / f"fig4.{kind}").read_bytes() == (run_dir / "second" / f"fig4.{kind}").read_bytes()
+
+
+def test_every_scenario_has_a_label_a_colour_and_a_marker_of_its_own() -> None:
+    scenarios = set(get_args(Scenario))
+    for look in (style.SCENARIO_LABELS, style.SCENARIO_COLOURS, style.SCENARIO_MARKERS):
+        assert look.keys() == scenarios
+        assert len(set(look.values())) == len(scenarios)

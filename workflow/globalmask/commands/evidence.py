@@ -1,4 +1,4 @@
-"""Commands of the room `evidence`: scores, test cases under shifts, statistics, verdicts."""
+"""Commands of the room `evidence`: scores, shifts of test cases, floors and ceilings, statistics, verdicts."""
 
 from __future__ import annotations
 
@@ -117,6 +117,42 @@ def gather_robustness(tables: Files, out: File) -> None:
     from globalmask.evidence import robustness as stage
 
     stage.gather(paths=tables, out_path=out)
+
+
+@app.command()
+def floors(prepared: File, out: File, settings: Settings) -> None:
+    """What needs no learning, for the test cases of one replicate: label atlas, resampling, second reader."""
+    from globalmask.evidence import floors as stage
+
+    given = json.loads(settings)
+    stage.floors(
+        prepared_dir=prepared,
+        masks_dirs={int(n): folder for n, folder in given["masks"].items()},
+        train_order=given["train_order"],
+        raw_labels=given["raw_labels"],
+        second_labels=given["second_labels"],
+        label_values=given["structures"],
+        silhouette_fixes=given["silhouette_fixes"],
+        meta=given["row"],
+        out_path=out,
+        transforms=transforms_of(prepared, list(given["raw_labels"]), registered=given["registered"]),
+    )
+
+
+@app.command()
+def gather_floors(floors: Files, out: File) -> None:
+    """Floors and ceilings of a run in one table."""
+    from globalmask.evidence import floors as stage
+
+    stage.gather(paths=floors, out_path=out)
+
+
+@app.command()
+def compare_worlds(run: File) -> None:
+    """Does the mask-only network tell the two phantom worlds apart? Fails when a bound is broken."""
+    from globalmask.evidence import worlds as stage
+
+    stage.report(run)
 
 
 @app.command()

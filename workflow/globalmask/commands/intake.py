@@ -8,15 +8,16 @@ from globalmask.commands.options import File, Files, OptionalFile, Settings, Tex
 
 
 @app.command()
-def phantom(ct: File, label: File, settings: Settings) -> None:
-    """One synthetic CT and its label, written as a scanner would."""
+def phantom(ct: File, label: File, settings: Settings, mask: OptionalFile = None) -> None:
+    """One synthetic CT and its label, written as a scanner would; in the two worlds also the silhouette."""
     from globalmask.imaging.images import write_image
-    from globalmask.intake.phantom import make_case
+    from globalmask.intake import phantom as stage
 
     given = json.loads(settings)
-    scan, truth = make_case(given["anatomy"], given["index"], seed=given["seed"])
-    write_image(truth, label)
-    write_image(scan, ct)
+    files = [ct, label] if mask is None else [ct, label, mask]
+    draw = stage.make_case if mask is None else stage.make_body
+    for path, image in zip(files, draw(given["anatomy"], given["index"], seed=given["seed"]), strict=True):
+        write_image(image, path)
 
 
 @app.command()

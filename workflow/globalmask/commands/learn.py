@@ -41,6 +41,7 @@ def train(
         checkpoint_dir=checkpoint,
         header=given,
         mask_network=mask_network,
+        mask_cases=given.get("mask_cases"),
         accept_code=accept_code,
     )
 
@@ -72,6 +73,7 @@ def predict(
         device=device,
         threads=threads,
         transforms=transforms_of(prepared, cases, registered=given["registered"]),
+        mask_cases=given.get("mask_cases"),
     )
 
 

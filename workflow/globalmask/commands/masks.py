@@ -9,11 +9,13 @@ from globalmask.config import Grid, TrainSettings
 
 
 @app.command()
-def mask_threshold(case: Text, ct: File, transform: File, like: File, mask: File, box: File) -> None:
+def mask_threshold(
+    case: Text, ct: File, transform: File, like: File, mask: File, box: File, filled: bool = True
+) -> None:
     """Head mask by threshold on the registered scan."""
     from globalmask.masks import threshold as stage
 
-    stage.make_threshold_mask(ct, transform, like, mask, box, case=case)
+    stage.make_threshold_mask(ct, transform, like, mask, box, case=case, filled=filled)
 
 
 @app.command()

@@ -132,28 +132,28 @@ def status(reference: int, prediction: int, lost_share: float | None) -> str:
     return "ref_cropped" if lost_share is not None and lost_share > LOST_LIMIT else "ok"
 
 
-def gather(*, score_paths: Sequence[Path], out_path: Path) -> None:
+def gather(*, score_paths: Sequence[Path], out_path: Path, columns: Sequence[str] = COLUMNS) -> None:
     """Write all rows of `score_paths`, in that order, under one header. Refuses a file of other columns."""
     rows: list[dict[str, Any]] = []
     for path in score_paths:
         with open(path, newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
-            if tuple(reader.fieldnames or ()) != COLUMNS:
+            if tuple(reader.fieldnames or ()) != tuple(columns):
                 raise UserError(
                     "A score file has other columns than this version writes.",
                     file=path,
                     found=",".join(reader.fieldnames or ()),
-                    expected=",".join(COLUMNS),
+                    expected=",".join(columns),
                     todo="Delete the file and run the workflow again.",
                 )
             rows += reader
-    write_rows(rows, out_path)
+    write_rows(rows, out_path, columns=columns)
 
 
-def write_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+def write_rows(rows: Sequence[Mapping[str, Any]], path: Path, *, columns: Sequence[str] = COLUMNS) -> None:
     """Write rows as CSV: numbers with six decimals, NaN and missing columns as empty fields."""
     with atomic(Path(path)) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
+        writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows({name: _field(value) for name, value in row.items()} for row in rows)
 

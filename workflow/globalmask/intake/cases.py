@@ -1,7 +1,7 @@
 """The case table: which scans there are, and everything that is wrong with the list of them.
 
-A table is text with tabs (columns `case`, `ct`, `label`, optionally `mask`, `role`, `group`), one
-row a patient, file names as the user has them (DESIGN.md section 4, USER_WISHES.md A). Imported
+A table is text with tabs (columns `case`, `ct`, `label`, optionally `mask`, `role`, `group`, `label2`),
+one row a patient, file names as the user has them (DESIGN.md section 4, USER_WISHES.md A). Imported
 when the Snakefile is parsed: standard library only.
 """
 
@@ -17,9 +17,9 @@ from pathlib import Path
 from globalmask.errors import UserError, raise_all
 from globalmask.intake.table import nearest, read_table
 
-COLUMNS = ("case", "ct", "label", "mask", "role", "group")
+COLUMNS = ("case", "ct", "label", "mask", "role", "group", "label2")
 NEEDED = ("case", "ct", "label")
-FILES = ("ct", "label", "mask")
+FILES = ("ct", "label", "mask", "label2")
 ROLES = ("train", "validation", "test")
 CASE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 EXAMPLE = (
@@ -39,6 +39,8 @@ class CaseRow:
     mask: str | None = None
     role: str | None = None
     group: str | None = None
+    label2: str | None = None
+    """A second reader's label on the same grid: for the readers' agreement only, never for training."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,8 @@ def missing_data_block(wanted: Sequence[WantedTable]) -> UserError:
         lines.append("    " + "  ".join(cells).rstrip())
     lines += [
         "  NIfTI, NRRD, MHA or a folder of one DICOM series; the label on the grid of its CT.",
-        "  Optional: mask (a file), role (train, validation, test), group (scans of one patient).",
+        "  Optional: mask (a file), role (train, validation, test), group (scans of one patient),",
+        "  label2 (a second reader's label).",
         "  More examples: workflow/config/cases/. To see it on synthetic scans, without data:",
         "    make demo",
     ]
@@ -168,6 +171,7 @@ def _row(fields: Mapping[str, str], paths: Mapping[str, str | None]) -> CaseRow:
         mask=paths["mask"],
         role=fields["role"] or None,
         group=fields["group"] or None,
+        label2=paths["label2"],
     )
 
 

@@ -5,11 +5,12 @@ Pure functions of the config and the case table; nothing heavy is imported here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from globalmask.config import Arm, Config, SplitCounts
+from globalmask.config import Arm, Config, Phantom, SplitCounts
 from globalmask.errors import UserError
 from globalmask.intake import cases, splits
 from globalmask.intake.cases import ROLES, CaseRow, WantedTable
@@ -30,7 +31,7 @@ class Cohort:
         """Read the arm's case table, or list the phantom's cases; no rows where the table is missing."""
         arm = config.arms[name]
         if arm.phantom:
-            return cls(config, name, tuple(_phantom_rows(config.run, name, arm.phantom.cases)))
+            return cls(config, name, tuple(_phantom_rows(config.run, name, arm.phantom)))
         table = Path(str(arm.cases))
         if not table.is_file():
             return cls(config, name, ())
@@ -115,6 +116,18 @@ class Cohort:
             template_case=self.template_case,
         )
 
+    def next_case(self, case: str, *, among: Sequence[str]) -> str:
+        """The case after `case` in the table, of those `among`, and of another group; after the last comes the first.
+
+        Raises UserError where there is none.
+        """
+        names, group = list(self.cases), self.cases[case].group
+        place = names.index(case)
+        for other in names[place + 1 :] + names[:place]:
+            if other in among and (group is None or self.cases[other].group != group):
+                return other
+        raise UserError(f"Arm '{self.name}' has no other case whose mask scenario 'ct_wrongmask' could use.", case=case)
+
     def check(self) -> None:
         """Raise UserError where the split or the sizes do not fit the cases."""
         largest = max(self.sizes)
@@ -149,12 +162,15 @@ def _required(config: Config, arm: str) -> tuple[str, ...]:
     return ("ct", "label", "mask") if "file" in recipes else ("ct", "label")
 
 
-def _phantom_rows(run: str, arm: str, count: int) -> list[CaseRow]:
+def _phantom_rows(run: str, arm: str, phantom: Phantom) -> list[CaseRow]:
+    names = [f"{arm}_{number:02d}" for number in range(1, phantom.cases + 1)]
+    folders = {name: f"results/{run}/{arm}/raw/{name}" for name in names}
     return [
         CaseRow(
-            case=f"{arm}_{number:02d}",
-            ct=f"results/{run}/{arm}/raw/{arm}_{number:02d}/ct.nii.gz",
-            label=f"results/{run}/{arm}/raw/{arm}_{number:02d}/label.nii.gz",
+            case=name,
+            ct=f"{folder}/ct.nii.gz",
+            label=f"{folder}/label.nii.gz",
+            mask=f"{folder}/mask.nii.gz" if phantom.knows_its_mask else None,
         )
-        for number in range(1, count + 1)
+        for name, folder in folders.items()
     ]

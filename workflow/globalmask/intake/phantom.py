@@ -17,6 +17,7 @@ from globalmask.errors import UserError
 from globalmask.intake.phantom_canvas import Canvas
 from globalmask.intake.phantom_head import draw_head
 from globalmask.intake.phantom_heart import draw_heart
+from globalmask.intake.phantom_worlds import draw_world
 from globalmask.provenance import entropy
 
 # Letters name the patient direction in which each stored axis runs (ITK: LPS is the identity).
@@ -52,6 +53,21 @@ def make_case(anatomy: Literal["head", "heart"], index: int, *, seed: int) -> tu
         _image(hu, canvas.spacing, centre, code),
         _image(canvas.label, canvas.spacing, centre, code),
     )
+
+
+def make_body(world: Literal["free", "fixed"], index: int, *, seed: int) -> tuple[sitk.Image, sitk.Image, sitk.Image]:
+    """Draw synthetic body `index` of a world (`phantom_worlds`): `(ct, label, mask)` on one grid, as `make_case`.
+
+    CT int16 HU, label uint16 (1 and 2), mask uint8 0/1: the body's silhouette, known by construction.
+    """
+    rng = np.random.default_rng(np.random.SeedSequence(entropy(seed, world, index)))
+    canvas, silhouette = draw_world(world, rng)
+    hu = _scanned(canvas, rng, noise_hu=rng.uniform(*NOISE_HU["head"]))
+    arrays = (hu, canvas.label, silhouette.astype(np.uint8))
+    code = ORIENTATIONS[index % len(ORIENTATIONS)]
+    centre = rng.uniform(-200, 200, 3)
+    ct, label, mask = (_image(array, canvas.spacing, centre, code) for array in arrays)
+    return ct, label, mask
 
 
 def _scanned(canvas: Canvas, rng: np.random.Generator, *, noise_hu: float) -> np.ndarray:

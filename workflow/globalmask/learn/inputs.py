@@ -7,7 +7,7 @@ the prepared scan by the integer offset of the mask, without another interpolati
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,8 +22,21 @@ CHANNELS: dict[str, Callable[[np.ndarray, np.ndarray], list[np.ndarray]]] = {
     "ct": lambda ct01, mask: [ct01],
     "mask": lambda ct01, mask: [mask],
     "ct_mask": lambda ct01, mask: [ct01, mask],
+    "ct_coords": lambda ct01, mask: [ct01, *coordinates(ct01.shape)],
+    "ct_cut": lambda ct01, mask: [np.where(mask, ct01, 0)],
+    "ct_wrongmask": lambda ct01, mask: [ct01, mask],
 }
-BINARY: dict[str, tuple[int, ...]] = {"ct": (), "mask": (0,), "ct_mask": (1,)}
+"""What is a control: place without anatomy, the mask's outline inside the CT, a mask that says nothing of this case
+(`load_case` reads another case's). Air is 0 in the window."""
+KEPT: dict[str, tuple[int, ...]] = {
+    "ct": (),
+    "mask": (0,),
+    "ct_mask": (1,),
+    "ct_coords": (1, 2, 3),
+    "ct_cut": (),
+    "ct_wrongmask": (1,),
+}
+"""Channels that augmentation moves and does not change otherwise: all but the CT."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +61,12 @@ def channels_of(scenario: str, ct01: np.ndarray, mask: np.ndarray) -> np.ndarray
     return np.stack(CHANNELS[scenario](ct01, mask)).astype(np.float32)
 
 
+def coordinates(shape_zyx: Sequence[int]) -> list[np.ndarray]:
+    """Three channels (z, y, x): each voxel's place in the box along z, y and x; -1 the first voxel, 1 the last."""
+    axes = [np.linspace(-1, 1, length, dtype=np.float32) for length in shape_zyx]
+    return list(np.meshgrid(*axes, indexing="ij"))
+
+
 def load_case(
     prepared_dir: str | Path,
     masks_dir: str | Path,
@@ -56,11 +75,13 @@ def load_case(
     clip_hu: tuple[float, float],
     size_voxels: int,
     with_label: bool,
+    mask_case: str | None = None,
 ) -> Case:
     """Read one case and cut its box of `size_voxels` a side.
 
-    Outside the scan is air, mask 0, label 0. Raises UserError when a file is missing or CT, mask
-    and label have different shapes.
+    Outside the scan is air, mask 0, label 0. With `mask_case` the mask is that case's, as it lies in that case's
+    own box; CT and label stay where they are. Raises UserError when a file is missing or CT, mask and label have
+    different shapes.
     """
     folder = Path(prepared_dir) / case
     mask_path = Path(masks_dir) / f"{case}.nii.gz"
@@ -73,10 +94,14 @@ def load_case(
         _same_shape(label, ct, case, folder / "label.nii.gz")
     offset = _offset(Path(masks_dir) / f"{case}.json", case)
     size = (size_voxels,) * 3
+    mask_offset = offset
+    if mask_case is not None:
+        mask = array_of(read_image(Path(masks_dir) / f"{mask_case}.nii.gz", case=mask_case))
+        mask_offset = _offset(Path(masks_dir) / f"{mask_case}.json", mask_case)
     return Case(
         case=case,
         ct01=scale_ct(cut(ct, offset_zyx=offset, size_zyx=size, fill=AIR_HU), clip_hu),
-        mask=(cut(mask, offset_zyx=offset, size_zyx=size, fill=0) > 0).astype(np.uint8),
+        mask=(cut(mask, offset_zyx=mask_offset, size_zyx=size, fill=0) > 0).astype(np.uint8),
         label=None if label is None else cut(label, offset_zyx=offset, size_zyx=size, fill=0).astype(np.uint8),
         offset_zyx=offset,
         shape_zyx=ct.shape,

@@ -35,16 +35,19 @@ def predict(
     device: str,
     threads: int,
     transforms: Mapping[str, Path] | None = None,
+    mask_cases: Mapping[str, str] | None = None,
 ) -> None:
     """Write `out_dir/{case}.nii.gz` and `native_dir/{case}.nii.gz` (uint8, 0 background, i + 1 structure i).
 
     The first lies on the prepared grid, the second on the grid of the case's raw CT; both are 0 outside the
-    box. `transforms` (registered arms) map points of the prepared grid to points of the raw scan.
+    box. `transforms` (registered arms) map points of the prepared grid to points of the raw scan. `mask_cases`
+    names the case whose mask a case gets (scenario `ct_wrongmask`), its own where it is not named.
     """
     torch.set_num_threads(threads)
     network, header = load_model(model_path, str(resolve_device(device)))
     for case in cases:
-        inputs = load_inputs(header, prepared_dir=prepared_dir, masks_dir=masks_dir, case=case)
+        mask_case = (mask_cases or {}).get(case)
+        inputs = load_inputs(header, prepared_dir=prepared_dir, masks_dir=masks_dir, case=case, mask_case=mask_case)
         probabilities = probabilities_of(network, header["scenario"], inputs)
         prepared = read_image(Path(prepared_dir) / case / "ct.nii.gz", case=case)
         transform = sitk.ReadTransform(str(transforms[case])) if transforms else None
@@ -66,6 +69,7 @@ def load_inputs(
     masks_dir: Path,
     case: str,
     with_label: bool = False,
+    mask_case: str | None = None,
 ) -> Case:
     """A case cut and scaled as the model's header says."""
     return load_case(
@@ -75,6 +79,7 @@ def load_inputs(
         clip_hu=header["clip_hu"],
         size_voxels=header["size_voxels"],
         with_label=with_label,
+        mask_case=mask_case,
     )
 
 

@@ -15,7 +15,7 @@ import torch
 
 from globalmask.config import TrainSettings
 from globalmask.errors import UserError
-from globalmask.learn.inputs import BINARY, channels_of, load_case
+from globalmask.learn.inputs import KEPT, channels_of, load_case
 from globalmask.network.job import run_job
 from globalmask.network.loop import Sample, Seeds, State
 from globalmask.network.model_file import load_model
@@ -40,13 +40,15 @@ def train(
     checkpoint_dir: str | Path | None,
     header: Mapping[str, Any],
     mask_network: str | Path | None = None,
+    mask_cases: Mapping[str, str] | None = None,
     accept_code: bool = False,
 ) -> State:
     """Write `model.safetensors`, `history.csv` and `run.json` of one cell to `out_dir`.
 
     `seed_words` has `seed`, `arm` and `replicate`; `header` is what the model file shall tell
     beside what is known here; `mask_network` is the model file of a learned mask, which then
-    travels in the model. A training that was interrupted goes on from `checkpoint_dir`. Raises
+    travels in the model; `mask_cases` names the case whose mask a case gets (scenario `ct_wrongmask`),
+    its own where it is not named. A training that was interrupted goes on from `checkpoint_dir`. Raises
     UserError for missing or unfit cases, a missing GPU, too little memory, or a checkpoint of
     something else.
     """
@@ -59,6 +61,7 @@ def train(
         clip_hu=clip_hu,
         size_voxels=size_voxels,
         structures=structures,
+        mask_cases=mask_cases or {},
     )
     extra = None if mask_network is None else {"mask": load_model(mask_network)}
     known = {
@@ -74,7 +77,7 @@ def train(
         settings=settings,
         seeds=Seeds(seed_words["seed"], seed_words["arm"], seed_words["replicate"]),
         purpose="structures",
-        binary=BINARY[scenario],
+        kept=KEPT[scenario],
         device=device,
         threads=threads,
         out_dir=out_dir,
@@ -95,8 +98,17 @@ def _sample(
     clip_hu: tuple[float, float],
     size_voxels: int,
     structures: Sequence[str],
+    mask_cases: Mapping[str, str],
 ) -> Sample:
-    loaded = load_case(prepared_dir, masks_dir, case, clip_hu=clip_hu, size_voxels=size_voxels, with_label=True)
+    loaded = load_case(
+        prepared_dir,
+        masks_dir,
+        case,
+        clip_hu=clip_hu,
+        size_voxels=size_voxels,
+        with_label=True,
+        mask_case=mask_cases.get(case),
+    )
     assert loaded.label is not None
     if loaded.label.max() > len(structures):
         raise UserError(

@@ -67,7 +67,7 @@ def train_mask_network(
         settings=settings,
         seeds=Seeds(seed_words["seed"], seed_words["arm"], seed_words["replicate"]),
         purpose="mask",
-        binary=(),
+        kept=(),
         device=device,
         threads=threads,
         out_dir=out_dir,

@@ -15,7 +15,7 @@ import SimpleITK as sitk
 from globalmask.imaging.geometry import resample
 from globalmask.imaging.images import array_of, read_image
 from globalmask.imaging.intensity import AIR_HU
-from globalmask.imaging.silhouette import head_mask
+from globalmask.imaging.silhouette import TISSUE_HU, head_mask
 from globalmask.masks.record import write_mask
 
 __all__ = ["head_mask", "make_threshold_mask"]
@@ -33,8 +33,9 @@ def make_threshold_mask(
     out_json: str | Path,
     *,
     case: str,
+    filled: bool = True,
 ) -> None:
-    """Write the head mask of `case` (uint8 0/1 on the prepared grid) and its JSON.
+    """Write the head mask of `case` (uint8 0/1 on the prepared grid) and its JSON; `filled` as in `threshold_mask`.
 
     `transform_path` maps prepared points to raw-CT points (None: the prepared grid lies in the raw CT's own space).
     An empty mask is written with status `empty`; what follows decides about it.
@@ -43,24 +44,31 @@ def make_threshold_mask(
     prepared = read_image(prepared_ct_path, case=case)
     transform = None if transform_path is None else sitk.ReadTransform(str(transform_path))
     write_mask(
-        threshold_mask(raw, prepared, transform),
+        threshold_mask(raw, prepared, transform, filled=filled),
         prepared,
         out_mask=Path(out_mask),
         out_json=Path(out_json),
         case=case,
-        recipe="threshold",
+        recipe="threshold" if filled else "unfilled",
         size_voxels=prepared.GetSize()[0],
         fixed_box=True,
     )
 
 
-def threshold_mask(raw: sitk.Image, prepared: sitk.Image, transform: sitk.Transform | None) -> np.ndarray:
-    """The head mask (bool, z, y, x) on the grid of `prepared`; `transform` maps its points to points of `raw`."""
+def threshold_mask(
+    raw: sitk.Image, prepared: sitk.Image, transform: sitk.Transform | None, *, filled: bool = True
+) -> np.ndarray:
+    """The head mask (bool, z, y, x) on the grid of `prepared`; `transform` maps its points to points of `raw`.
+
+    Not `filled`: the same outline without what lies under the threshold inside it (airways, sinuses).
+    """
     factor = max(1, math.ceil(max(prepared.GetSpacing()) / FINEST_MM - 1e-6))
     margin = math.ceil(MARGIN_MM / max(prepared.GetSpacing()))
     fine = _fine_grid(prepared, factor=factor, margin=margin)
     ct = array_of(resample(raw, fine, transform=transform, outside=AIR_HU))
     mask = head_mask(ct, fine.GetSpacing()[0])
+    if not filled:
+        mask &= ct > TISSUE_HU
     return _share_of_voxels(mask, factor)[(slice(margin, -margin),) * 3] >= 0.5
 
 

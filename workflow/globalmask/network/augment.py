@@ -22,18 +22,17 @@ NOISE = 0.04
 SPATIAL_SHARE = 0.6
 
 
-def augment(
-    inputs: Tensor, label: Tensor, generator: torch.Generator, *, binary: Sequence[int]
-) -> tuple[Tensor, Tensor]:
+def augment(inputs: Tensor, label: Tensor, generator: torch.Generator, *, kept: Sequence[int]) -> tuple[Tensor, Tensor]:
     """Changed copies of `inputs` `(channel, z, y, x)` and `label` `(z, y, x)`, moved jointly.
 
-    Channels in `binary` (masks) stay 0/1 and keep their intensity. `generator` lives on the CPU, so
-    that the same numbers are drawn on every device. Outside the box the edge is continued.
+    Channels in `kept` (masks, coordinates) are fetched from the nearest voxel, as the label is, and their
+    values are not changed: a mask stays 0/1, a coordinate tells where its label was. `generator` lives on the
+    CPU, so that the same numbers are drawn on every device. Outside the box the edge is continued.
     """
     draws = torch.rand(16, generator=generator)
     if draws[0] < SPATIAL_SHARE:
-        inputs, label = _move(inputs, label, draws[1:8] * 2 - 1, binary)
-    grey = [channel for channel in range(len(inputs)) if channel not in binary]
+        inputs, label = _move(inputs, label, draws[1:8] * 2 - 1, kept)
+    grey = [channel for channel in range(len(inputs)) if channel not in kept]
     if grey:
         inputs = inputs.clone()
         for channel in grey:
@@ -41,15 +40,15 @@ def augment(
     return inputs, label
 
 
-def _move(inputs: Tensor, label: Tensor, draws: Tensor, binary: Sequence[int]) -> tuple[Tensor, Tensor]:
+def _move(inputs: Tensor, label: Tensor, draws: Tensor, kept: Sequence[int]) -> tuple[Tensor, Tensor]:
     grid = _grid(_affine(draws), inputs.shape[1:], inputs.device)
-    whole = torch.stack([label.to(inputs.dtype), *(inputs[channel] for channel in binary)])
+    whole = torch.stack([label.to(inputs.dtype), *(inputs[channel] for channel in kept)])
     whole = _sample(whole, grid, "nearest")
     moved = torch.empty_like(inputs)
-    grey = [channel for channel in range(len(inputs)) if channel not in binary]
+    grey = [channel for channel in range(len(inputs)) if channel not in kept]
     if grey:
         moved[grey] = _sample(inputs[grey], grid, "bilinear")
-    for place, channel in enumerate(binary, 1):
+    for place, channel in enumerate(kept, 1):
         moved[channel] = whole[place]
     return moved, whole[0].to(label.dtype)
 

@@ -43,7 +43,7 @@ def run_job(
     settings: TrainSettings,
     seeds: Seeds,
     purpose: str,
-    binary: Sequence[int],
+    kept: Sequence[int],
     device: str,
     threads: int,
     out_dir: str | Path,
@@ -56,9 +56,10 @@ def run_job(
     """Train a U-Net from scratch; write history.csv, run.json, model.safetensors to `out_dir`.
 
     An interrupted training resumes by itself. `structures` is the number of foreground labels,
-    `purpose` a word that keeps the seeds of different kinds of networks apart, `binary` the input
-    channels that are masks, `code` the code digest of the calling stage. No `validation` cases:
-    fixed steps, last weights. Raises UserError as `fit` and `Checkpoints` do.
+    `purpose` a word that keeps the seeds of different kinds of networks apart, `kept` the input
+    channels that are no intensities (masks, coordinates), `code` the code digest of the calling
+    stage. No `validation` cases: fixed steps, last weights. Raises UserError as `fit` and
+    `Checkpoints` do.
     """
     torch.set_num_threads(threads)
     place = resolve_device(device)
@@ -79,7 +80,7 @@ def run_job(
             seeds=seeds,
             device=place,
             precision=precision,
-            binary=binary,
+            kept=kept,
             checkpoints=checkpoints,
             title=Path(out_dir).as_posix(),
         )

@@ -132,15 +132,16 @@ def fit(
     seeds: Seeds,
     device: torch.device,
     precision: str,
-    binary: Sequence[int] = (),
+    kept: Sequence[int] = (),
     checkpoints: Checkpoints | None = None,
     title: str = "training",
 ) -> State:
     """Train `network` in place and leave the chosen weights in it, in evaluation mode.
 
     With validation cases the best mean hard Dice chooses (ties: the earlier) and `patience_steps`
-    may end it early; without, `max_steps` are made and the last weights stay. `binary` are the
-    input channels that are masks. Raises UserError when memory runs out or the loss is no number.
+    may end it early; without, `max_steps` are made and the last weights stay. `kept` are the input
+    channels that are no intensities (masks, coordinates). Raises UserError when memory runs out or
+    the loss is no number.
     """
     try:
         run = _Run(
@@ -151,7 +152,7 @@ def fit(
             seeds,
             device,
             precision,
-            tuple(binary),
+            tuple(kept),
             checkpoints,
         )
         with progress.show(title, settings.max_steps) as display:
@@ -177,10 +178,10 @@ class _Run:
         seeds: Seeds,
         device: torch.device,
         precision: str,
-        binary: tuple[int, ...],
+        kept: tuple[int, ...],
         checkpoints: Checkpoints | None,
     ) -> None:
-        self.settings, self.seeds, self.device, self.binary = settings, seeds, device, binary
+        self.settings, self.seeds, self.device, self.kept = settings, seeds, device, kept
         self.half = precision == "bf16"
         self.layout = torch.channels_last_3d if self.half else torch.contiguous_format
         self.network = network.to(device).to(memory_format=self.layout)  # type: ignore[call-overload]
@@ -236,7 +237,7 @@ class _Run:
         inputs, label = sample.inputs, sample.label
         if self.settings.augmentation:
             generator = torch.Generator().manual_seed(self.seeds.of("augmentation", state.step))
-            inputs, label = augment(inputs, label, generator, binary=self.binary)
+            inputs, label = augment(inputs, label, generator, kept=self.kept)
         loss = self.loss(self._logits(inputs), label[None])
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()

@@ -18,9 +18,23 @@ from matplotlib.figure import Figure
 
 from globalmask.provenance import atomic
 
-SCENARIO_LABELS = {"ct": "CT", "mask": "Mask", "ct_mask": "CT + mask"}
-SCENARIO_COLOURS = {"ct": "#0072B2", "mask": "#E69F00", "ct_mask": "#009E73"}
-SCENARIO_MARKERS = {"ct": "o", "mask": "s", "ct_mask": "D"}
+SCENARIO_LABELS = {
+    "ct": "CT",
+    "mask": "Mask",
+    "ct_mask": "CT + mask",
+    "ct_coords": "CT + coordinates",
+    "ct_cut": "CT cut by mask",
+    "ct_wrongmask": "CT + another's mask",
+}
+SCENARIO_COLOURS = {
+    "ct": "#0072B2",
+    "mask": "#E69F00",
+    "ct_mask": "#009E73",
+    "ct_coords": "#CC79A7",
+    "ct_cut": "#D55E00",
+    "ct_wrongmask": "#56B4E9",
+}
+SCENARIO_MARKERS = {"ct": "o", "mask": "s", "ct_mask": "D", "ct_coords": "^", "ct_cut": "v", "ct_wrongmask": "X"}
 _OTHER = ("#CC79A7", "#D55E00", "#56B4E9", "#000000")
 STRUCTURE_COLOURS = (
     "#F0E442",
@@ -79,7 +93,7 @@ def scenario_label(scenario: str) -> str:
 
 
 def scenario_colour(scenario: str) -> str:
-    """The one colour of a scenario; controls get a fixed colour by their name."""
+    """The one colour of a scenario; any other word gets a fixed colour by its letters."""
     return SCENARIO_COLOURS.get(scenario, _OTHER[sum(scenario.encode()) % len(_OTHER)])
 
 

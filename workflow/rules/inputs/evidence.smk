@@ -27,6 +27,20 @@ ROBUSTNESS = [f"{RUN}/{cell.path}/robustness.csv" for cell in TESTED_CELLS] + (
     [f"{RUN}/robustness.csv"] if TESTED_CELLS else []
 )
 
+# Arm and replicate -> training size -> the first cell of that size: its boxes are the floor's boxes.
+FLOOR_CELLS = {
+    (arm, replicate): {
+        cell.n: cell
+        for cell in reversed(CELLS)
+        if (cell.arm, cell.replicate) == (arm, replicate)
+    }
+    for arm, replicate in dict.fromkeys((cell.arm, cell.replicate) for cell in CELLS)
+    if CONFIG.arms[arm].floors
+}
+FLOORS = [f"{RUN}/{arm}/floors/r{replicate}.csv" for arm, replicate in FLOOR_CELLS] + [
+    f"{RUN}/floors.csv"
+] * bool(FLOOR_CELLS)
+
 
 def scored_files(wildcards):
     cell = cell_of(wildcards)
@@ -130,3 +144,59 @@ def shifted_files(wildcards):
         path for pattern in patterns for path in per_case(pattern, cell.arm, cases)
     ]
     return declared + [COHORTS[cell.arm].cases[case].label for case in cases]
+
+
+def floor_cells(wildcards):
+    """Training sizes of an arm and replicate, ascending, with a cell of each."""
+    return dict(sorted(FLOOR_CELLS[wildcards.arm, int(wildcards.replicate)].items()))
+
+
+def floor_files(wildcards):
+    """Labels of the training subset and of the test cases, and the boxes they are cut to."""
+    cells, cohort = floor_cells(wildcards), COHORTS[wildcards.arm]
+    split = cohort.split(int(wildcards.replicate))
+    patterns = {
+        "prepared/{case}/label.nii.gz": split.train_order[: max(cells)] + split.test
+    }
+    for n, cell in cells.items():
+        box = f"masks/{matrix.mask_set_of(CONFIG, cell)}/{{case}}.json"
+        patterns[box] = split.train_order[:n] + split.test
+    if silhouette_fixes(cohort):
+        patterns[box.replace(".json", ".nii.gz")] = split.test
+    if wildcards.arm in REGISTERED:
+        patterns["prepared/{case}/to_template.mat"] = split.test
+    rows = [cohort.cases[case] for case in split.test]
+    return [
+        path
+        for pattern, cases in patterns.items()
+        for path in per_case(pattern, wildcards.arm, cases)
+    ] + [path for row in rows for path in (row.label, row.label2) if path]
+
+
+def silhouette_fixes(cohort):
+    """A phantom whose structures its silhouette fixes has one ceiling more."""
+    return bool(cohort.arm.phantom and cohort.arm.phantom.anatomy == "fixed")
+
+
+def floor_settings(wildcards):
+    cells, cohort = floor_cells(wildcards), COHORTS[wildcards.arm]
+    split = cohort.split(int(wildcards.replicate))
+    rows = [cohort.cases[case] for case in split.test]
+    return as_json(
+        {
+            "masks": {n: masks_folder(cell) for n, cell in cells.items()},
+            "train_order": split.train_order[: max(cells)],
+            "raw_labels": {row.case: row.label for row in rows},
+            "second_labels": {row.case: row.label2 for row in rows if row.label2},
+            "structures": cohort.arm.structures,
+            "silhouette_fixes": silhouette_fixes(cohort),
+            "registered": wildcards.arm in REGISTERED,
+            "row": {
+                "run": CONFIG.run,
+                "data": cohort.arm.data,
+                "arm": wildcards.arm,
+                "replicate": int(wildcards.replicate),
+                "fold": split.fold,
+            },
+        }
+    )

@@ -6,6 +6,16 @@ SPLITS = [
     for arm in CONFIG.arms
     for replicate in range(CONFIG.replicates)
 ]
+MASKED_PHANTOMS = [
+    name
+    for name, arm in CONFIG.arms.items()
+    if arm.phantom and arm.phantom.knows_its_mask
+]
+PHANTOMS = [
+    name
+    for name, arm in CONFIG.arms.items()
+    if arm.phantom and name not in MASKED_PHANTOMS
+]
 
 
 def check_settings(wildcards):
@@ -28,6 +38,10 @@ def scan_flags(wildcards):
 def cohort_settings(wildcards):
     cohort = COHORTS[wildcards.arm]
     return as_json({"arm": wildcards.arm, "counts": cohort.counts.model_dump()})
+
+
+def phantom_mask_flag(wildcards, output):
+    return f"--mask {output.mask}" if "mask" in output.keys() else ""
 
 
 def phantom_settings(wildcards):

@@ -18,14 +18,33 @@ TEST_SETS = {
 def case_files(cell, cases, *, labels):
     """Prepared files and masks that a job of this cell reads for these cases."""
     masks = f"masks/{matrix.mask_set_of(CONFIG, cell)}"
-    patterns = [
-        "prepared/{case}/ct.nii.gz",
-        f"{masks}/{{case}}.nii.gz",
-        f"{masks}/{{case}}.json",
-    ]
+    others = [other for other in mask_cases(cell, cases).values() if other not in cases]
+    patterns = {
+        "prepared/{case}/ct.nii.gz": cases,
+        f"{masks}/{{case}}.nii.gz": [*cases, *others],
+        f"{masks}/{{case}}.json": [*cases, *others],
+    }
     if labels:
-        patterns.append("prepared/{case}/label.nii.gz")
-    return [path for pattern in patterns for path in per_case(pattern, cell.arm, cases)]
+        patterns["prepared/{case}/label.nii.gz"] = cases
+    return [
+        path
+        for pattern, names in patterns.items()
+        for path in per_case(pattern, cell.arm, names)
+    ]
+
+
+def mask_cases(cell, cases):
+    """The case whose mask each case gets where that is not its own: a rule, not a choice."""
+    if cell.scenario != "ct_wrongmask":
+        return {}
+    masked = cases_of_mask_set(cell.arm, matrix.mask_set_of(CONFIG, cell))
+    return {case: COHORTS[cell.arm].next_case(case, among=masked) for case in cases}
+
+
+def mask_case_settings(cell, cases):
+    """An entry of the settings, for the one scenario that needs it."""
+    others = mask_cases(cell, cases)
+    return {"mask_cases": others} if others else {}
 
 
 def mask_network_of(cell):
@@ -95,6 +114,7 @@ def train_settings(wildcards):
             "mask": CONFIG.mask_of(cell.variant, cell.arm).model_dump(),
             "mask_set": matrix.mask_set_of(CONFIG, cell),
             "train": variant.settings.model_dump(),
+            **mask_case_settings(cell, split.train_order[: cell.n] + split.validation),
         }
     )
 
@@ -121,12 +141,13 @@ def prediction_files(wildcards):
 
 
 def predict_settings(wildcards):
-    cohort = COHORTS[wildcards.arm]
-    cases = cohort.split(int(wildcards.replicate)).test
+    cell = cell_of(wildcards)
+    cases = split_of(cell).test
     return as_json(
         {
-            "raw_cts": {case: scan_of(wildcards.arm, case) for case in cases},
-            "registered": wildcards.arm in REGISTERED,
+            "raw_cts": {case: scan_of(cell.arm, case) for case in cases},
+            "registered": cell.arm in REGISTERED,
+            **mask_case_settings(cell, cases),
         }
     )
 

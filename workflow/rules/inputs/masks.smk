@@ -3,7 +3,7 @@
 LEARNED = {
     key: cell
     for key, cell in MASK_SETS.items()
-    if key[1] not in ("base", "file", "oracle")
+    if key[1] not in matrix.SETS_WITHOUT_TRAINING.values()
 }
 
 
@@ -59,6 +59,10 @@ def supplied_settings(wildcards):
 
 def coarse_settings(wildcards):
     return as_json({"grid": CONFIG.arms[wildcards.arm].mask_network.grid.model_dump()})
+
+
+def filled_flag(wildcards):
+    return "--no-filled" if wildcards.mask_set == "unfilled" else ""
 
 
 def mask_file(wildcards):
