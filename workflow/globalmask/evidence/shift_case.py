@@ -2,7 +2,7 @@
 
 Each shifted scan goes through the run's own stages (grid, mask), so that strength 0 is the clean case bit for bit.
 The transform of the registration is the clean scan's. Masks are of two kinds: `frozen`, made from the clean scan,
-and `remade` from the shifted one (recipes `threshold` and `learned`; a supplied mask cannot be remade). No label is
+and `remade` from the shifted one (recipes `threshold`, `unfilled` and `learned`; a supplied mask cannot be remade). No label is
 read. One file a case and mask set, shared by scenarios, sizes, replicates and variants.
 """
 
@@ -31,6 +31,7 @@ from globalmask.prepare.grid import prepare_ct
 from globalmask.provenance import atomic
 
 UNSHIFTED = "none"
+REMADE_RECIPES = ("threshold", "unfilled", "learned")
 WHAT = ("ct", "mask", "offset")
 Step = tuple[str, float]
 
@@ -93,7 +94,7 @@ def shift_case(
         if recipe == "learned":
             _remake_learned(folder, steps, files, size_voxels=grid.size_voxels, device=device, threads=threads)
         places = {FROZEN: dict.fromkeys(steps, (files.masks_dir, files.case))}
-        if recipe in ("learned", "threshold"):
+        if recipe in REMADE_RECIPES:
             places[REMADE] = {name: (folder / "masks", name) for name in steps}
         boxes = {masks: _boxes(folder, used, files.case, clip_hu=clip_hu) for masks, used in places.items()}
     _store(out_path, list(steps.values()), boxes)
@@ -136,11 +137,11 @@ def _prepare(
     """One shifted scan through the stages; the mask of recipe `learned` comes later, for all steps at once."""
     prepared = folder / "prepared" / name / "ct.nii.gz"
     prepare_ct(scan, prepared, grid=grid, template_box=files.template_box, transform_path=files.transform)
-    if recipe == "threshold":
-        masks = folder / "masks"
-        make_threshold_mask(
-            scan, files.transform, prepared, masks / f"{name}.nii.gz", masks / f"{name}.json", case=files.case
-        )
+    if recipe in ("threshold", "unfilled"):
+        mask = folder / "masks" / f"{name}.nii.gz"
+        record = folder / "masks" / f"{name}.json"
+        filled = recipe == "threshold"
+        make_threshold_mask(scan, files.transform, prepared, mask, record, case=files.case, filled=filled)
     if recipe == "learned":
         coarsen_ct(ct_path=scan, out_ct=folder / "coarse" / name / "ct.nii.gz", grid=coarse_grid, case=files.case)
 
