@@ -38,10 +38,6 @@ def changed(path, value):
         "config.yaml",
         *(f"workflow/config/{n}.yaml" for n in ("demo", "tiny", "openkbp", "ladder", "worlds", "evidence")),
     ],
-    [
-        "config.yaml",
-        *(f"workflow/config/{n}.yaml" for n in ("demo", "tiny", "openkbp", "ladder", "worlds", "evidence")),
-    ],
 )
 def test_shipped_configs_are_valid(repository, name):
     config.load(yaml.safe_load((repository / name).read_text(encoding="utf-8")))

@@ -21,7 +21,8 @@ from globalmask.imaging.geometry import (
     sub_grid,
 )
 
-angles = st.tuples(*[st.floats(-180, 180)] * 3)
+# Rounded: ITK inverts a direction cosine of 4e-310 to NaN, and none comes from a scanner.
+angles = st.tuples(*[st.floats(-180, 180).map(lambda turn: round(turn, 6))] * 3)
 offsets = st.tuples(*[st.integers(-9, 9)] * 3)
 sizes = st.tuples(*[st.integers(1, 6)] * 3)
 

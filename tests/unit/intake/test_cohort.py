@@ -21,7 +21,9 @@ def arm(**changes):
 
 
 def settings(**changes):
-    return config.load({"run": "x", "arms": {"a": arm(**changes)}, "variants": {"modern": {"preset": "modern"}}})
+    return config.load(
+        {"run": "x", "arms": {"a": arm(**changes)}, "variants": {"modern": {"preset": "modern", "oracle": True}}}
+    )
 
 
 def cohort(*groups: str | None) -> Cohort:

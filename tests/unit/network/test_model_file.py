@@ -36,7 +36,7 @@ def test_network_and_header_come_back(saved):
     loaded, header = load_model(path)
     assert same(network, loaded) and not loaded.training
     assert {name: header[name] for name in HEADER} == HEADER
-    assert header["network"] == {"in_channels": 2, "out_channels": 3, **STYLE}
+    assert header["network"] == {"in_channels": 2, "out_channels": 3, "output": "softmax", **STYLE}
     assert header == read_header(path)
 
 

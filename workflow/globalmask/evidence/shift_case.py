@@ -2,7 +2,7 @@
 
 Each shifted scan goes through the run's own stages (grid, mask), so that strength 0 is the clean case bit for bit.
 The transform of the registration is the clean scan's. Masks are of two kinds: `frozen`, made from the clean scan,
-and `remade` from the shifted one (recipes `threshold`, `unfilled` and `learned`; a supplied mask cannot be remade). No label is
+and `remade` from the shifted one (recipes `threshold`, `unfilled`, `learned`; a supplied mask cannot be). No label is
 read. One file a case and mask set, shared by scenarios, sizes, replicates and variants.
 """
 

@@ -25,6 +25,7 @@ from globalmask.evidence.curves import (
 )
 from globalmask.evidence.gains import Row, contrasts, row
 from globalmask.evidence.paired import Paired, Values
+from globalmask.evidence.robustness import slopes
 from globalmask.evidence.statistics import over_runs
 
 TARGET_SHARE = 0.95  # of the reference's best validation Dice (STATISTICS.md section 7)
@@ -157,8 +158,8 @@ def shift_rows(robustness: pd.DataFrame) -> Iterator[Row]:
 
     Positive: the scenario suffers less. The method names the shift and the masks (frozen or remade).
     """
-    slopes = shift_slopes(robustness)
-    for (shift, masks), part in slopes.groupby(["shift", "masks"], sort=False):
+    changes = slopes(robustness)
+    for (shift, masks), part in changes.groupby(["shift", "masks"], sort=False):
         paired = Paired(part.assign(structure=""))
         for scenario, reference in contrasts(paired.scenarios):
             for n, values in paired.differences("slope", scenario, reference).items():
@@ -169,17 +170,3 @@ def shift_rows(robustness: pd.DataFrame) -> Iterator[Row]:
 
 def _with_method(found: Estimate, words: str) -> Estimate:
     return Estimate(**vars(found) | {"method": f"{words}; {found.method}"})
-
-
-def shift_slopes(robustness: pd.DataFrame) -> pd.DataFrame:
-    """Least-squares slope of Dice (mean over structures) over strength, the strongest of a shift being 1.
-
-    Columns: scenario, n_train, replicate, case, shift, masks, slope. Strength 0 is the scan as it is.
-    """
-    keys = ["scenario", "n_train", "replicate", "case", "shift", "masks"]
-    steps = robustness.groupby([*keys, "strength"], as_index=False, sort=False)["dice"].mean().dropna(subset="dice")
-    steps["x"] = steps["strength"] / steps.groupby("shift")["strength"].transform("max")
-    centred = steps[["x", "dice"]] - steps.groupby(keys, sort=False)[["x", "dice"]].transform("mean")
-    parts = steps[keys].assign(top=centred["x"] * centred["dice"], below=centred["x"] ** 2)
-    sums = parts.groupby(keys, as_index=False, sort=False)[["top", "below"]].sum()
-    return sums.assign(slope=sums["top"] / sums["below"].where(sums["below"] > 0)).drop(columns=["top", "below"])
