@@ -19,6 +19,7 @@ from globalmask.evidence.analysis_plan import (
     write_power,
 )
 from globalmask.evidence.crossed import FEWEST_RUNS
+from globalmask.evidence.verdicts import ALPHA, MARGIN_DICE
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +47,7 @@ def test_power_is_written_below_what_people_wrote(plan, tmp_path):
 
 
 def test_the_plan_says_what_the_code_does(plan):
+    assert (plan.primary.alpha, plan.equivalence.margin_dice) == (ALPHA, MARGIN_DICE)
     assert plan.fewest_runs == FEWEST_RUNS
     assert (plan.primary.scenario, plan.primary.reference, plan.primary.sizes) == ("ct_mask", "ct", (1, 2, 4, 8))
     assert plan.equivalence.margin_dice == 0.02

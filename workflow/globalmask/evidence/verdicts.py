@@ -20,7 +20,7 @@ from globalmask.errors import UserError
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
 NOT_TESTABLE = "not testable on this data"
 ALPHA = 0.05
-MARGIN_DICE = 0.02
+MARGIN_DICE = 0.02  # smaller differences count as none; both as in workflow/config/analysis_plan.yaml
 NOTHING = float("nan")
 
 

@@ -18,15 +18,14 @@ from typing import Any
 
 import pandas as pd
 
+from globalmask.evidence.verdicts import ALPHA, MARGIN_DICE
 from globalmask.present.evidence_files import pick
 from globalmask.present.outputs import Plan, contrasted_variants, full_size
 from globalmask.present.style import scenario_label
 
-ALPHA = 0.05
-MARGIN = 0.02  # Dice: smaller differences count as none (analysis_plan.yaml)
 MASKED, UNAIDED = "ct_mask", "ct"
 DASH = "–"
-_NO_DIFFERENCE = f"makes no difference (within ±{MARGIN} Dice) with"
+_NO_DIFFERENCE = f"makes no difference (within ±{MARGIN_DICE} Dice) with"
 _SAID = {  # outcome: how a headline begins with it, and goes on with it
     "helps": ("the mask helps with", "helps with"),
     "harms": ("the mask harms with", "harms with"),
@@ -106,7 +105,7 @@ def verdict_of(gain: Mapping[str, Any], equivalence: Mapping[str, Any] | None) -
         return "undecided"
     if p < ALPHA:
         return "helps" if gain["estimate"] > 0 else "harms"
-    return "does not help" if gain["high"] < MARGIN else "undecided"
+    return "does not help" if gain["high"] < MARGIN_DICE else "undecided"
 
 
 def headline(sizes: Sequence[Reading], synthetic: bool) -> str:
@@ -144,7 +143,7 @@ def certainty(gain: Mapping[str, Any], equivalence: Mapping[str, Any] | None, ve
     """Why the verdict is what it is: the p value that decided, or why there is none."""
     if verdict == "equivalent" and equivalence is not None:
         interval = minus(f"{equivalence['low']:+.3f} to {equivalence['high']:+.3f}")
-        return f"{100 * equivalence['level']:.0f} % interval {interval} inside ±{MARGIN}"
+        return f"{100 * equivalence['level']:.0f} % interval {interval} inside ±{MARGIN_DICE}"
     if math.isnan(gain["p_adjusted"]):
         return str(gain["notice"]) or "no test"
     return f"adjusted {p_text(gain['p_adjusted'])}" + ("" if gain["family"] == "primary" else ", exploratory")

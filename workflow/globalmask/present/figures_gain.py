@@ -19,8 +19,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import NullLocator
 
+from globalmask.evidence.verdicts import MARGIN_DICE
 from globalmask.present import style
-from globalmask.present.answer import MARGIN, MASKED, UNAIDED, Answer, Reading, answers
+from globalmask.present.answer import MASKED, UNAIDED, Answer, Reading, answers
 from globalmask.present.outputs import Plan, arm_of, full_size
 from globalmask.present.summary import averages, paper_of
 
@@ -61,7 +62,7 @@ def answer_figure(plan: Plan, answer: Answer, scores: pd.DataFrame) -> tuple[Fig
     figure, axes = plt.subplots(figsize=(3.1, 1.75), layout=layout)
     paper = published_gains(arm)
     largest = full_size(arm)
-    band = Rectangle((largest / 2**0.3, -MARGIN), largest * (2**0.3 - 2**-0.3), 2 * MARGIN, **BAND)
+    band = Rectangle((largest / 2**0.3, -MARGIN_DICE), largest * (2**0.3 - 2**-0.3), 2 * MARGIN_DICE, **BAND)
     axes.add_patch(band)
     axes.axhline(0, color=style.INK, linewidth=0.8, zorder=2)
     runs = run_gains(scores, answer.arm, answer.variant)
@@ -82,7 +83,7 @@ def answer_figure(plan: Plan, answer: Answer, scores: pd.DataFrame) -> tuple[Fig
     axes.set_xlabel("Training cases n")
     axes.set_ylabel("Gain in Dice")
     hollow = "hollow: the paper, on its own data; " if paper else ""
-    caption = f"Mean with 95 % interval; faint: single runs; {hollow}band: ±{MARGIN} at full size."
+    caption = f"Mean with 95 % interval; faint: single runs; {hollow}band: ±{MARGIN_DICE} at full size."
     return figure, caption
 
 
@@ -124,7 +125,7 @@ def _forest(
         axes.plot([reading.low, reading.high], [row, row], color=colour, linewidth=1.6, zorder=4)
         axes.plot(reading.gain, row, color=colour, zorder=5, **MEAN_POINT)
         if n == full_size(arm):
-            axes.add_patch(Rectangle((-MARGIN, row - 0.5), 2 * MARGIN, 1, **BAND))
+            axes.add_patch(Rectangle((-MARGIN_DICE, row - 0.5), 2 * MARGIN_DICE, 1, **BAND))
         if row == 0 or lines[row - 1][0] != n:
             _start_of_size(axes, row, n, left)
             axes.scatter([paper[n]] if n in paper else [], [row] if n in paper else [], **PUBLISHED)
@@ -150,7 +151,7 @@ def _numbers(axes: Axes, row: int, reading: Reading) -> None:
     sure = (
         reading.certainty_brief.removesuffix(", exploratory") if reading.certainty_brief.startswith("p") else "no test"
     )
-    sure = f"±{MARGIN} (TOST)" if reading.verdict == "equivalent" else sure
+    sure = f"±{MARGIN_DICE} (TOST)" if reading.verdict == "equivalent" else sure
     cells = (reading.amount, reading.verdict, sure, f"{reading.runs} × {reading.cases}")
     for text, offset in zip(cells, COLUMNS.values(), strict=True):
         _words(axes, row, text, offset, right=True)
@@ -181,15 +182,16 @@ def _legend(plan: Plan, variants: list[str], published: bool) -> list[Line2D | P
     if published:
         hollow: style.Look = dict(color=style.GREY, linestyle="", markerfacecolor="white")
         handles.append(Line2D([], [], marker="D", markersize=4, label="published", **hollow))
-    return [*handles, Patch(facecolor=BAND["color"], label=f"±{MARGIN} at full size")]
+    return [*handles, Patch(facecolor=BAND["color"], label=f"±{MARGIN_DICE} at full size")]
 
 
 def _caption(published: bool) -> str:
     text = (
         "Gain in mean Dice of CT + mask over CT (mean over structures, prepared grid) for each arm, training size and "
         "variant that has both. Bars: 95 % intervals over cases and runs; faint dots: single runs, each with a draw "
-        f"of training cases and weights of its own; shaded: the margin of ±{MARGIN} of the equivalence test at full "
-        "size. p values are adjusted: by Holm for the planned sizes, else by Benjamini and Hochberg and exploratory. "
+        f"of training cases and weights of its own; shaded: the margin of ±{MARGIN_DICE} of the equivalence test at "
+        "full size. p values are adjusted: by Holm for the planned sizes, else by Benjamini and Hochberg and "
+        "exploratory. "
     )
     if published:
         text += "Hollow diamonds: the paper's gains over the same structures, on its own data, one run each."

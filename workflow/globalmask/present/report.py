@@ -16,9 +16,10 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
+from globalmask.evidence.verdicts import ALPHA, MARGIN_DICE
 from globalmask.present import report_evidence as evidence
 from globalmask.present import report_sections as say
-from globalmask.present.answer import ALPHA, MARGIN, Answer, answers
+from globalmask.present.answer import Answer, answers
 from globalmask.present.evidence_files import (
     read_analysis,
     read_analysis_record,
@@ -128,7 +129,7 @@ def _evidence(run_dir: Path, plan: Plan) -> dict[str, Any]:
     found = answers(plan, analysis)
     return {
         "alpha": ALPHA,
-        "margin": MARGIN,
+        "margin": MARGIN_DICE,
         "answers": _answers(run_dir, found),
         "evidence_figures": _evidence_figures(run_dir, plan),
         "verdict_counts": evidence.verdict_counts(claims),

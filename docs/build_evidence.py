@@ -1,0 +1,176 @@
+"""Rebuild `docs/evidence.md` and `docs/evidence/` from the cells that are committed there. Needs no scan and no torch.
+
+    .venv/bin/python docs/build_evidence.py
+
+`rebuilt` makes the run of those cells in a folder of its own: scores, statistics, verdicts. Every number of the page
+stands between two marks, and a test compares it with what the cells give.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from globalmask.evidence.analysis import analyse
+from globalmask.evidence.claims import judge_claims
+from globalmask.evidence.score import gather
+from globalmask.present import report_evidence as say
+from globalmask.present import style
+from globalmask.present.answer import Answer, answers, sentence
+from globalmask.present.evidence_files import read_analysis, read_analysis_record, read_claims, read_floors
+from globalmask.present.figures_context import context_figure
+from globalmask.present.figures_gain import gain_figure
+from globalmask.present.report_sections import Grid
+from globalmask.present.results import read_scores
+from globalmask.present.tables import dice_table, markdown
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "evidence.md"
+DATA = ROOT / "docs" / "evidence"
+ANALYSIS_PLAN = ROOT / "workflow" / "config" / "analysis_plan.yaml"
+BLOCK = re.compile(r"(<!-- (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def rebuilt(data: Path, run_dir: Path) -> None:
+    """Fill `run_dir` with the run that the cells below `data` make: scores, analysis, claims."""
+    shutil.copytree(data / "cells", run_dir, dirs_exist_ok=True)
+    for name in ("plan.json", "floors.csv"):
+        if (data / name).is_file():
+            shutil.copyfile(data / name, run_dir / name)
+    gather(score_paths=sorted(run_dir.rglob("scores.csv")), out_path=run_dir / "scores.csv")
+    analyse(run_dir=run_dir, plan=plan_of(run_dir), plan_path=ANALYSIS_PLAN)
+    judge_claims(analysis_path=run_dir / "analysis.csv", plan=plan_of(run_dir), out_path=run_dir / "claims.csv")
+
+
+def plan_of(run_dir: Path) -> dict:
+    """The run's plan, without the variants and arms that have no cell yet."""
+    plan = json.loads((run_dir / "plan.json").read_text(encoding="utf-8"))
+    scores = read_scores(run_dir)
+    known = set(zip(scores["arm"], scores["variant"], strict=True))
+    for variant in plan["variants"]:
+        variant["arms"] = [arm for arm in variant["arms"] if (arm, variant["name"]) in known]
+    plan["variants"] = [variant for variant in plan["variants"] if variant["arms"]]
+    plan["arms"] = [arm for arm in plan["arms"] if arm["name"] in {arm for arm, _ in known}]
+    return plan
+
+
+def blocks(run_dir: Path) -> dict[str, str]:
+    """The text between the marks of the page, by the name of the mark."""
+    plan, scores = plan_of(run_dir), read_scores(run_dir)
+    analysis, record = read_analysis(run_dir), read_analysis_record(run_dir)
+    found = answers(plan, analysis)
+    judged = say.verdict_groups(read_claims(run_dir))
+    return {
+        "answer": "".join(answer_text(answer) for answer in found),
+        "cells": cells_text(scores),
+        "levels": "".join(
+            markdown(dice_table(plan, arm, variant["name"], scores, f"_{variant['name']}")) + "\n"
+            for variant in plan["variants"]
+            for arm in variant["arms"]
+        ),
+        "gains": text_of(say.dice_numbers(found, analysis)) + text_of(say.other_numbers(found, analysis)),
+        "random": text_of(say.sensitivity(analysis)),
+        "falsepositives": (DATA / "false_positives.md").read_text(encoding="utf-8") + "\n",
+        "curves": text_of(say.curves(analysis)),
+        "collapses": text_of(say.collapses(analysis)),
+        "limits": text_of(say.limits(plan, read_floors(run_dir))),
+        "verdicts": "".join(verdicts_text(verdict, rows) for verdict, rows in judged),
+        "plan": plan_text(record),
+    }
+
+
+def answer_text(answer: Answer) -> str:
+    """One variant of one arm in words."""
+    lines = [f"**{answer.arm}, variant `{answer.variant}`.** {answer.headline}", ""]
+    return "\n".join([*lines, *(f"- {sentence(reading)}" for reading in answer.readings), "", ""])
+
+
+def cells_text(scores: pd.DataFrame) -> str:
+    """How many replicates each variant, scenario and size has."""
+    keys = ["arm", "variant", "scenario", "n_train"]
+    counts = scores.groupby(keys, sort=False)["replicate"].nunique().unstack("n_train").sort_index()
+    header = ["Arm", "Variant", "Scenario", *(f"n = {n}" for n in sorted(counts.columns))]
+    rows = [
+        [*names, *("–" if pd.isna(count) else str(int(count)) for count in counts.loc[names].sort_index())]
+        for names in counts.index
+    ]
+    return text_of(Grid(header, rows))
+
+
+def verdicts_text(verdict: str, rows: Sequence[say.Judged]) -> str:
+    """The claims of one verdict as a table."""
+    header = ["No.", "Claim", "Arm / variant", "Estimate (interval)", "p", "Published", "Evidence", "Rule"]
+    cells = [
+        [
+            " ".join([row.claim, *row.notes]),
+            row.words,
+            row.where,
+            row.estimate,
+            row.p,
+            row.published,
+            row.kind,
+            row.rule,
+        ]
+        for row in rows
+    ]
+    return f"### {verdict.capitalize()} ({len(rows)})\n\n{text_of(Grid(header, cells))}"
+
+
+def plan_text(record: dict) -> str:
+    """Digest of the plan of analysis and the departures from it."""
+    lines = [
+        f"Plan of analysis: `workflow/config/analysis_plan.yaml`, SHA-256 `{record['sha256']}`.",
+        "",
+        "Departures:",
+    ]
+    return "\n".join([*lines, "", *(f"- {sentence}" for sentence in record["departures"] or ["none"]), "", ""])
+
+
+def text_of(grid: Grid) -> str:
+    """A table of the report as Markdown; nothing where it has no rows."""
+    if not grid.rows:
+        return ""
+    lines = [f"| {' | '.join(escaped(row))} |" for row in (grid.header, ["---"] * len(grid.header), *grid.rows)]
+    return "\n".join([*lines, "", *([grid.note, ""] if grid.note else []), ""])
+
+
+def escaped(cells: Sequence[str]) -> Iterator[str]:
+    return (cell.replace("|", r"\|") for cell in cells)
+
+
+def page(text: str, found: dict[str, str]) -> str:
+    """The page with every block replaced."""
+    return BLOCK.sub(lambda match: f"{match[1]}{found[match[2]]}{match[3]}", text)
+
+
+def draw(run_dir: Path) -> None:
+    """The two figures of the page."""
+    plan, analysis = plan_of(run_dir), read_analysis(run_dir)
+    figures = {
+        "gain": gain_figure(plan, analysis, read_scores(run_dir)),
+        "dice_context": context_figure(plan, analysis, read_floors(run_dir)),
+    }
+    for name, (figure, _) in figures.items():
+        style.save(figure, run_dir, name)
+        shutil.copyfile(run_dir / f"{name}.png", DATA / f"{name}.png")
+
+
+def main() -> None:
+    """Write the page, the two tables behind it and the figures."""
+    with tempfile.TemporaryDirectory() as folder:
+        run_dir = Path(folder) / "evidence"
+        rebuilt(DATA, run_dir)
+        for name in ("analysis.csv", "claims.csv"):
+            shutil.copyfile(run_dir / name, DATA / name)
+        draw(run_dir)
+        PAGE.write_text(page(PAGE.read_text(encoding="utf-8"), blocks(run_dir)), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
