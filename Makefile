@@ -4,7 +4,7 @@ CORES ?= 2
 VENV := .venv
 SNAKEMAKE := $(VENV)/bin/snakemake --cores $(CORES)
 
-.PHONY: demo worlds test lint fix dry unlock bench openkbp clean
+.PHONY: demo worlds test lint fix dry unlock bench openkbp evidence clean
 
 demo: $(VENV)/.installed  ## the whole workflow on the embedded synthetic cohort
 	$(SNAKEMAKE) --configfile workflow/config/demo.yaml --quiet rules
@@ -15,7 +15,7 @@ worlds: $(VENV)/.installed  ## two synthetic worlds: structures that the silhoue
 	$(VENV)/bin/globalmask compare-worlds --run results/worlds
 
 test: $(VENV)/.installed  ## all tests
-	$(VENV)/bin/python -m pytest $(PYTEST)
+	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile $(PYTEST)
 
 lint: $(VENV)/.installed  ## style, types, workflow
 	$(VENV)/bin/ruff check .
@@ -40,6 +40,10 @@ bench: $(VENV)/.installed  ## one optimiser step of preset paper at full scale: 
 
 openkbp: $(VENV)/.installed  ## the real-CT run behind docs/openkbp.md
 	$(SNAKEMAKE) --configfile workflow/config/openkbp.yaml --quiet rules
+
+evidence: $(VENV)/.installed  ## docs/evidence.md: train the cells that are missing, then rebuild its numbers
+	$(VENV)/bin/python docs/train_evidence.py --cores $(CORES)
+	$(VENV)/bin/python docs/build_evidence.py
 
 $(VENV)/.installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)

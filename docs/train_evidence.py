@@ -24,6 +24,7 @@ from globalmask.intake.cohort import Cohort
 ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / "workflow" / "config" / "evidence.yaml"
 CELLS = ROOT / "docs" / "evidence" / "cells"
+RESULTS = ROOT / "results" / "evidence"
 KEPT = ("history.csv", "run.json", "scores.csv")
 
 
@@ -56,22 +57,35 @@ def collect(results: Path) -> int:
 
 
 def main() -> None:
-    """Train, score and collect batch by batch."""
+    """Train, score and collect batch by batch; then what needs no training."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--cores", type=int, default=2)
     options.add_argument("--only", nargs="*", default=[], help="words in a cell's path, as /paper/ or /n4/")
     given = options.parse_args()
     missing = [cell for cell in all_cells() if not finished(cell) and all(word in cell.path for word in given.only)]
     print(f"{len(missing)} cells of {len(all_cells())} are missing")
-    for batch, cells in itertools.groupby(missing, key=lambda cell: (cell.arm, cell.variant, cell.replicate)):
-        targets = [f"results/evidence/{cell.path}/scores.csv" for cell in cells]
-        snakemake = [sys.executable, "-m", "snakemake", "--cores", str(given.cores)]
-        done = subprocess.run(
-            [*snakemake, *targets, "--configfile", str(CONFIG), "--quiet", "rules"], cwd=ROOT, check=False
-        )
-        print(f"{' '.join(map(str, batch))}: {collect(ROOT / 'results' / 'evidence')} cells kept", flush=True)
-        if done.returncode:
-            sys.exit(done.returncode)
+    batches = itertools.groupby(missing, key=lambda cell: (cell.arm, cell.variant, cell.replicate))
+    for batch, cells in batches:
+        make([f"results/evidence/{cell.path}/scores.csv" for cell in cells], given.cores)
+        print(f"{' '.join(map(str, batch))}: {collect(RESULTS)} cells kept", flush=True)
+    make(["results/evidence/plan.json", "results/evidence/floors.csv"], given.cores)
+    keep_plan_and_floors(RESULTS)
+
+
+def make(targets: list[str], cores: int) -> None:
+    """Have Snakemake make these files; ends where it fails."""
+    command = [sys.executable, "-m", "snakemake", *targets, "--cores", str(cores), "--configfile", str(CONFIG)]
+    done = subprocess.run([*command, "--quiet", "rules"], cwd=ROOT, check=False)
+    if done.returncode:
+        sys.exit(done.returncode)
+
+
+def keep_plan_and_floors(results: Path) -> None:
+    """Copy the run's plan, without its config (it holds paths of the machine), and the floors and ceilings."""
+    plan = json.loads((results / "plan.json").read_text(encoding="utf-8"))
+    del plan["config"]
+    (CELLS.parent / "plan.json").write_text(json.dumps(plan, indent=1) + "\n", encoding="utf-8")
+    shutil.copyfile(results / "floors.csv", CELLS.parent / "floors.csv")
 
 
 if __name__ == "__main__":

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import shutil
 
 import pytest
 
 
-@pytest.fixture(scope="module")
-def build(repository):
-    spec = importlib.util.spec_from_file_location("build_openkbp", repository / "docs" / "build_openkbp.py")
+def module_of(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def build(repository):
+    return module_of(repository / "docs" / "build_openkbp.py")
 
 
 def test_the_tables_of_the_openkbp_page_follow_from_its_scores(build):
@@ -42,3 +47,43 @@ def test_files_and_targets_named_in_the_readme_exist(repository):
     makefile = (repository / "Makefile").read_text(encoding="utf-8")
     for target in re.findall(r"(?:^|`)make (\w+)", text, re.MULTILINE):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+@pytest.fixture(scope="module")
+def evidence(repository):
+    return module_of(repository / "docs" / "build_evidence.py")
+
+
+@pytest.fixture(scope="module")
+def evidence_run(evidence, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("evidence")
+    evidence.rebuilt(evidence.DATA, folder)
+    return folder
+
+
+def test_the_numbers_of_the_evidence_page_follow_from_the_committed_cells(evidence, evidence_run):
+    text = evidence.PAGE.read_text(encoding="utf-8")
+    assert evidence.page(text, evidence.blocks(evidence_run)) == text
+
+
+@pytest.mark.parametrize("name", ["analysis.csv", "claims.csv"])
+def test_the_tables_of_the_evidence_follow_from_the_committed_cells(evidence, evidence_run, name):
+    assert (evidence.DATA / name).read_text(encoding="utf-8") == (evidence_run / name).read_text(encoding="utf-8")
+
+
+def test_every_mark_of_the_evidence_page_is_known(evidence, evidence_run):
+    marks = {match[2] for match in evidence.BLOCK.finditer(evidence.PAGE.read_text(encoding="utf-8"))}
+    assert marks == set(evidence.blocks(evidence_run))
+
+
+def test_a_changed_cell_changes_the_evidence_page(evidence, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(evidence.DATA, data)
+    path = next(data.rglob("cells/brain/modern/ct_mask/n1/r0/scores.csv"))
+    rows = path.read_text(encoding="utf-8").splitlines()
+    fields = rows[1].split(",")
+    fields[rows[0].split(",").index("dice")] = "0.000000"
+    path.write_text("\n".join([rows[0], ",".join(fields), *rows[2:]]) + "\n", encoding="utf-8")
+    evidence.rebuilt(data, tmp_path / "run")
+    text = evidence.PAGE.read_text(encoding="utf-8")
+    assert evidence.page(text, evidence.blocks(tmp_path / "run")) != text

@@ -152,6 +152,17 @@ def test_a_bad_table_gives_its_block(folder: Path, kind: str) -> None:
     assert not told.startswith("2 faults")
 
 
+def test_a_second_reader_s_file_may_also_hold_the_mask_of_that_case(folder: Path) -> None:
+    both = "case\tct\tlabel\tmask\tlabel2\np1\tseries\tsecond.mha\tsecond_label.nii.gz\tsecond_label.nii.gz\n"
+    (row,) = read_cases(write(folder, both), data_dir=None)
+    assert row.mask == row.label2
+    assert "as mask of p1 and as label2 of p2" in block(
+        folder,
+        both.replace("\tsecond_label.nii.gz\n", "\t\n")
+        + "p2\tfirst patient.nii.gz\tfirst contours.nrrd\t\tsecond_label.nii.gz\n",
+    )
+
+
 def test_a_missing_table_names_its_neighbours(folder: Path) -> None:
     write(folder, GOOD)
 

@@ -199,7 +199,10 @@ def _repeated_ids(rows: Iterable[tuple[str, CaseRow]]) -> list[UserError]:
 
 
 def _repeated_files(rows: Iterable[tuple[str, CaseRow]]) -> list[UserError]:
-    """Faults for a file that serves twice: two cases, or CT and label of one case."""
+    """Faults for a file that serves twice: two cases, or CT and label of one case.
+
+    A second reader's file may also hold the mask: nothing learns from that reader's labels.
+    """
     first: dict[str, tuple[str, str]] = {}
     faults = []
     for where, row in rows:
@@ -212,6 +215,8 @@ def _repeated_files(rows: Iterable[tuple[str, CaseRow]]) -> list[UserError]:
                 first[key] = (row.case, name)
                 continue
             case, other = first[key]
+            if case == row.case and {name, other} == {"mask", "label2"}:
+                continue
             faults.append(
                 UserError(
                     f"The same file is used twice: as {other} of {_shown(case)} and as {name} of {_shown(row.case)}.",
