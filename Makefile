@@ -6,8 +6,6 @@ SNAKEMAKE := $(VENV)/bin/snakemake --cores $(CORES)
 
 .PHONY: demo worlds test lint fix dry unlock bench openkbp evidence peers nnunet clean
 
-.PHONY: demo worlds test lint fix dry unlock bench openkbp evidence peers nnunet clean
-
 demo: $(VENV)/.installed  ## the whole workflow on the embedded synthetic cohort
 	$(SNAKEMAKE) --configfile workflow/config/demo.yaml --quiet rules
 	@echo "The report of this synthetic run: results/demo/report.html"
