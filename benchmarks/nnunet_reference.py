@@ -251,7 +251,8 @@ def main() -> None:
         with ThreadPoolExecutor(given.jobs) as pool:
             list(pool.map(lambda task: run(task, given), tasks))
     except UserError as error:
-        sys.exit(str(error))
+        print(error, file=sys.stderr)
+        sys.exit(2)
     print("\n".join(comparison(CELLS, given.out) or ["No cells to compare with under docs/evidence/cells."]))
 
 
