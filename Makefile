@@ -4,7 +4,7 @@ CORES ?= 2
 VENV := .venv
 SNAKEMAKE := $(VENV)/bin/snakemake --cores $(CORES)
 
-.PHONY: demo worlds test lint fix dry unlock bench openkbp evidence clean
+.PHONY: demo worlds test lint fix dry unlock bench openkbp evidence peers nnunet clean
 
 demo: $(VENV)/.installed  ## the whole workflow on the embedded synthetic cohort
 	$(SNAKEMAKE) --configfile workflow/config/demo.yaml --quiet rules
@@ -45,6 +45,16 @@ evidence: $(VENV)/.installed  ## docs/evidence.md: train the cells that are miss
 	$(VENV)/bin/python docs/train_evidence.py --cores $(CORES)
 	$(VENV)/bin/python docs/build_evidence.py
 
+peers: .venv-peers/.installed  ## nnU-Net in an environment of its own
+
+nnunet: $(VENV)/.installed peers  ## nnU-Net on the evidence's split: is variant modern a weak baseline?
+	$(VENV)/bin/python benchmarks/nnunet_reference.py --jobs $(CORES)
+
+.venv-peers/.installed: benchmarks/peers/requirements.lock
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/pip install --quiet --requirement $<
+	touch $@
+
 $(VENV)/.installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --requirement requirements.lock
@@ -52,4 +62,4 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) .venv-peers .pytest_cache .ruff_cache .mypy_cache

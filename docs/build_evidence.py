@@ -19,6 +19,7 @@ import pandas as pd
 
 from globalmask.evidence.analysis import analyse
 from globalmask.evidence.claims import judge_claims
+from globalmask.evidence.reference import against_reference
 from globalmask.evidence.score import gather
 from globalmask.present import report_evidence as say
 from globalmask.present import style
@@ -74,6 +75,7 @@ def blocks(run_dir: Path) -> dict[str, str]:
             for variant in plan["variants"]
             for arm in variant["arms"]
         ),
+        "reference": reference_text(scores, DATA / "nnunet"),
         "gains": text_of(say.dice_numbers(found, analysis)) + text_of(say.other_numbers(found, analysis)),
         "random": text_of(say.sensitivity(analysis)),
         "falsepositives": (DATA / "false_positives.md").read_text(encoding="utf-8") + "\n",
@@ -101,6 +103,33 @@ def cells_text(scores: pd.DataFrame) -> str:
         for names in counts.index
     ]
     return text_of(Grid(header, rows))
+
+
+def reference_text(scores: pd.DataFrame, folder: Path) -> str:
+    """Every variant against nnU-Net at the sizes that both have, and how nnU-Net was trained."""
+    tables = [pd.read_csv(path) for path in sorted(folder.glob("*.csv"))]
+    if not tables:
+        return "nnU-Net has not been trained yet.\n\n"
+    header = ["Arm", "Variant", "n", "Dice", "nnU-Net", "Difference (95 % interval)", "Cases", "Runs", "Verdict"]
+    rows = []
+    for found in against_reference(scores, pd.concat(tables)):
+        gap = found.difference
+        values = f"{found.variant_dice:.3f}", f"{found.reference_dice:.3f}"
+        interval = f"{gap.estimate:+.3f} ({gap.low:+.3f} to {gap.high:+.3f})"
+        about = found.arm, found.variant, str(found.n_train)
+        rows.append([*about, *values, interval, str(gap.cases), str(gap.runs), found.verdict])
+    records = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
+    return text_of(Grid(header, rows)) + "".join(record_text(record) for record in records) + "\n"
+
+
+def record_text(record: dict) -> str:
+    """How one nnU-Net was trained, as a line of a list."""
+    return (
+        f"- n = {record['n_train']}, replicate {record['replicate']}: nnU-Net {record['versions']['nnunetv2']}, "
+        f"{record['weights']:,} weights, batch {record['batch_size']}, {record['iterations']} iterations, "
+        f"{'with' if record['mirroring'] else 'without'} mirroring; last training loss {record['train_loss'][-1]:.2f}, "
+        f"validation Dice {record['validation_dice']:.3f}\n"
+    )
 
 
 def verdicts_text(verdict: str, rows: Sequence[say.Judged]) -> str:

@@ -6,6 +6,7 @@ import importlib.util
 import re
 import shutil
 
+import pandas as pd
 import pytest
 
 
@@ -87,3 +88,19 @@ def test_a_changed_cell_changes_the_evidence_page(evidence, tmp_path):
     evidence.rebuilt(data, tmp_path / "run")
     text = evidence.PAGE.read_text(encoding="utf-8")
     assert evidence.page(text, evidence.blocks(tmp_path / "run")) != text
+
+
+def test_a_variant_below_nnunet_is_called_weak_on_the_evidence_page(evidence, tmp_path):
+    about = {"arm": "brain", "scenario": "ct", "space": "crop", "n_train": 4, "replicate": 0, "structure": "brain_stem"}
+    ours, theirs = (
+        pd.DataFrame([about | {"variant": variant, "case": case, "dice": dice} for case in "ab"])
+        for variant, dice in (("modern", 0.70), ("nnunet", 0.75))
+    )
+    theirs.to_csv(tmp_path / "4_r0.csv", index=False)
+    assert "| modern | 4 | 0.700 | 0.750 | -0.050 (-0.050 to -0.050) | 2 | 1 | weak baseline |" in (
+        evidence.reference_text(ours, tmp_path)
+    )
+
+
+def test_the_evidence_page_says_that_nnunet_is_missing(evidence, tmp_path):
+    assert evidence.reference_text(pd.DataFrame(), tmp_path) == "nnU-Net has not been trained yet.\n\n"
