@@ -61,7 +61,8 @@ def score_shifted(
         transform = sitk.ReadTransform(str(transforms[case])) if transforms else None
         lost = lost_shares(read_image(raw_label, case=case), box, values=label_values, transform=transform)
         for seen, labels in predictions(network, header, Path(shifted_dir) / f"{case}.npz", offset_zyx=offset):
-            found = score.compare(reference, image_like(labels, box), structures=list(label_values), lost=lost)
+            predicted = image_like(labels, box)
+            found = score.compare(reference, predicted, structures=list(label_values), lost=lost, surfaces=False)
             step = {"shift": seen.shift, "strength": seen.strength, "masks": seen.masks}
             rows += [{**meta, "case": case, "space": "crop", **step, **row} for row in found]
     write_rows(_with_start(pd.DataFrame(rows)), out_path)
