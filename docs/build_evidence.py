@@ -50,15 +50,25 @@ def rebuilt(data: Path, run_dir: Path) -> None:
 
 
 def plan_of(run_dir: Path) -> dict:
-    """The run's plan, without the variants and arms that have no cell yet."""
+    """The run's plan as far as it has cells: arms, variants, sizes, replicates and folds that were trained."""
     plan = json.loads((run_dir / "plan.json").read_text(encoding="utf-8"))
     scores = read_scores(run_dir)
-    known = set(zip(scores["arm"], scores["variant"], strict=True))
+    done = dict(list(scores.groupby(["arm", "variant"])))
     for variant in plan["variants"]:
-        variant["arms"] = [arm for arm in variant["arms"] if (arm, variant["name"]) in known]
+        variant["arms"] = [arm for arm in variant["arms"] if (arm, variant["name"]) in done]
+        variant["replicates"] = {arm: replicates_in(done[arm, variant["name"]]) for arm in variant["arms"]}
     plan["variants"] = [variant for variant in plan["variants"] if variant["arms"]]
-    plan["arms"] = [arm for arm in plan["arms"] if arm["name"] in {arm for arm, _ in known}]
+    plan["arms"] = [arm for arm in plan["arms"] if arm["name"] in set(scores["arm"])]
+    for arm in plan["arms"]:
+        folds = set(scores.loc[scores["arm"] == arm["name"], "fold"].astype(str))
+        arm["test_cases"] = {fold: cases for fold, cases in arm["test_cases"].items() if fold in folds}
+    plan["replicates"] = int(scores["replicate"].nunique())
     return plan
+
+
+def replicates_in(scores: pd.DataFrame) -> dict[str, int]:
+    """Replicates of each training size."""
+    return {str(n): int(count) for n, count in scores.groupby("n_train")["replicate"].nunique().items()}
 
 
 def blocks(run_dir: Path) -> dict[str, str]:
@@ -69,7 +79,7 @@ def blocks(run_dir: Path) -> dict[str, str]:
     judged = say.verdict_groups(read_claims(run_dir))
     return {
         "answer": "".join(answer_text(answer) for answer in found),
-        "cells": cells_text(scores),
+        "cells": f"{planned_text(run_dir, scores)}\n\n{cells_text(scores)}",
         "levels": "".join(
             markdown(dice_table(plan, arm, variant["name"], scores, f"_{variant['name']}")) + "\n"
             for variant in plan["variants"]
@@ -91,6 +101,18 @@ def answer_text(answer: Answer) -> str:
     """One variant of one arm in words."""
     lines = [f"**{answer.arm}, variant `{answer.variant}`.** {answer.headline}", ""]
     return "\n".join([*lines, *(f"- {sentence(reading)}" for reading in answer.readings), "", ""])
+
+
+def planned_text(run_dir: Path, scores: pd.DataFrame) -> str:
+    """How many of the planned trainings the page rests on."""
+    plan = json.loads((run_dir / "plan.json").read_text(encoding="utf-8"))
+    here = len(scores[["arm", "variant", "scenario", "n_train", "replicate"]].drop_duplicates())
+    planned = sum(
+        len(variant["scenarios"]) * sum(counts.values())
+        for variant in plan["variants"]
+        for counts in variant["replicates"].values()
+    )
+    return f"{here} of {planned} planned trainings are here."
 
 
 def cells_text(scores: pd.DataFrame) -> str:
