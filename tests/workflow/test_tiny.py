@@ -6,6 +6,7 @@ import contextlib
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -199,7 +200,8 @@ def test_scrambled_labels_reach_their_copies_checks_and_scores_alone(tiny_run, c
     """
     test, validation = (set(roles_of(tiny_run, role)) for role in ("test", "validation"))
     assert (len(test), len(validation)) == (4, 2)
-    checkout.snakemake(*(f"{RUN}/{name}" for name in labels_of(test | validation, ["raw"])), *CONFIG)
+    for arm in ("brain", "heart"):
+        shutil.copytree(tiny_run.folder / RUN / arm / "raw", checkout.folder / RUN / arm / "raw")
     for name in labels_of(test | validation, ["raw"]):
         scramble(checkout.folder / RUN / name)
     checkout.snakemake("splits", "prepared", "masks", *CONFIG)
@@ -207,7 +209,12 @@ def test_scrambled_labels_reach_their_copies_checks_and_scores_alone(tiny_run, c
     assert differing(tiny_run, checkout) == labels_of(test | validation) | checked
 
     put_back(tiny_run, checkout, validation)
-    checkout.snakemake("predictions", *CONFIG)
+    predicted = [
+        f"{RUN}/{arm}/modern/{scenario}/n2/r0/predictions/{case}.nii.gz"
+        for arm, case in test
+        for scenario in ("ct", "mask", "ct_mask")
+    ]
+    checkout.snakemake(*predicted, *CONFIG)
     assert differing(tiny_run, checkout) == labels_of(test) | checked
     made = {path.name for path in (checkout.folder / RUN).glob("*/*/*/*/*/*")}
     assert {"model.safetensors", "history.csv", "run.json", "predictions", "native"} <= made
