@@ -45,8 +45,9 @@ def rebuilt(data: Path, run_dir: Path) -> None:
         if (data / name).is_file():
             shutil.copyfile(data / name, run_dir / name)
     gather(score_paths=sorted(run_dir.rglob("scores.csv")), out_path=run_dir / "scores.csv")
-    analyse(run_dir=run_dir, plan=plan_of(run_dir), plan_path=ANALYSIS_PLAN)
-    judge_claims(analysis_path=run_dir / "analysis.csv", plan=plan_of(run_dir), out_path=run_dir / "claims.csv")
+    plan = plan_of(run_dir)
+    analyse(run_dir=run_dir, plan=plan, plan_path=ANALYSIS_PLAN)
+    judge_claims(analysis_path=run_dir / "analysis.csv", plan=plan, out_path=run_dir / "claims.csv")
 
 
 def plan_of(run_dir: Path) -> dict:

@@ -57,7 +57,7 @@ def judge_claims(*, analysis_path: Path, plan: Plan, out_path: Path) -> None:
 
 
 def read_analysis(path: Path) -> pd.DataFrame:
-    """`analysis.csv`: names and words as text (empty where there is none), numbers as float (NaN)."""
+    """`analysis.csv`, one row an estimate: words as text (empty where there is none), numbers as float (NaN)."""
     frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
     missing = [name for name in (*_TEXT, *_NUMBERS) if name not in frame]
     if missing:

@@ -12,6 +12,7 @@ import numpy as np
 from globalmask.evidence.crossed import Estimate, crossed_mean
 from globalmask.evidence.curves import drawn_interval, draws
 from globalmask.evidence.paired import Paired, Values
+from globalmask.evidence.published_numbers import percent_gain
 from globalmask.evidence.statistics import (
     crossed_share,
     equivalence,
@@ -106,7 +107,7 @@ def dice_gain_rows(paired: Paired, *, collapse_below: float, margin: float, test
             cases = len(np.unique(values.case))
             gone = lost[lost["scenario"].isin([scenario, reference]) & (lost["n_train"] == n)]["replicate"]
             found = {
-                "dice_gain_percent": percent_gain(levels[0][n], levels[1][n]),
+                "dice_gain_percent": percent_estimate(levels[0][n], levels[1][n]),
                 "dice_gain_without_collapsed": _without(values, set(gone)),
                 "dice_gain_runs_only": over_runs(values.over_runs(), cases),
                 "dice_equivalence": equivalence(values.mean(), margin),
@@ -119,14 +120,14 @@ def dice_gain_rows(paired: Paired, *, collapse_below: float, margin: float, test
                 yield row(quantity, estimate, scenario=scenario, reference=reference, n=n)
 
 
-def percent_gain(scenario: Values, reference: Values) -> Estimate:
+def percent_estimate(scenario: Values, reference: Values) -> Estimate:
     """100 x difference of means / mean of the reference; interval of the ratio by linearisation (delta method)."""
     below = float(reference.value.mean())
     if below == 0:
         return Estimate(math.nan, method="ratio of means").noted("the reference is 0")
-    ratio = float(scenario.value.mean()) / below
+    estimate = percent_gain(float(scenario.value.mean()), below)
+    ratio = 1 + estimate / 100
     spread = crossed_mean(scenario.case, scenario.run, 100 * (scenario.value - ratio * reference.value) / below)
-    estimate = 100 * (ratio - 1)
     notice = spread.notice if math.isnan(spread.low) else ""
     found = replace(spread, estimate=estimate, low=estimate + spread.low, high=estimate + spread.high, p=math.nan)
     found = replace(found, method=f"ratio of means, delta method; {spread.method}", notice=notice)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from globalmask.errors import UserError
+from globalmask.evidence import score
 from globalmask.provenance import atomic
 
 COLUMNS = (
@@ -44,19 +44,7 @@ def slopes(frame: pd.DataFrame) -> pd.DataFrame:
 
 def gather(*, paths: Sequence[Path], out_path: Path) -> None:
     """All rows of `paths`, in that order, in one table. Refuses a file of other columns."""
-    tables = []
-    for path in paths:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-        if tuple(table.columns) != COLUMNS:
-            raise UserError(
-                "A robustness file has other columns than this version writes.",
-                file=path,
-                found=",".join(table.columns),
-                expected=",".join(COLUMNS),
-                todo="Delete the file and run the workflow again.",
-            )
-        tables.append(table)
-    write_rows(pd.concat(tables), out_path)
+    score.gather(score_paths=paths, out_path=out_path, columns=COLUMNS)
 
 
 def write_rows(rows: pd.DataFrame, path: Path) -> None:

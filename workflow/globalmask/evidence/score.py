@@ -24,6 +24,7 @@ from globalmask.imaging.images import array_of, image_like, read_image
 from globalmask.intake.sides import mirror_partners
 from globalmask.masks.quality import LOST_LIMIT, lost_shares
 from globalmask.masks.record import read_box
+from globalmask.prepare.grid import renumber
 from globalmask.provenance import atomic
 
 COLUMNS = (
@@ -195,11 +196,7 @@ def _in_box(image: sitk.Image, box: sitk.Image, offset: Sequence[int]) -> sitk.I
 
 def _ordered(raw: sitk.Image, values: Mapping[str, int]) -> sitk.Image:
     """A raw label with its values renamed to 1..C in the order of `values`; all else is background."""
-    array = array_of(raw)
-    ordered = np.zeros(array.shape, np.uint8)
-    for new, old in enumerate(values.values(), 1):
-        ordered[array == old] = new
-    return image_like(ordered, raw)
+    return image_like(renumber(array_of(raw), {old: new for new, old in enumerate(values.values(), 1)}), raw)
 
 
 def _read_prediction(path: Path, like: sitk.Image, case: str) -> sitk.Image:

@@ -12,13 +12,9 @@ from typing import Any
 import pandas as pd
 
 from globalmask.errors import UserError
+from globalmask.evidence import claims
 from globalmask.present.results import read_json
 
-ANALYSIS_NUMBERS = ("n_train", "estimate", "low", "high", "level", "p", "p_adjusted", "runs", "cases")
-ANALYSIS_WORDS = (
-    *("data", "arm", "variant", "family", "quantity", "scenario", "reference", "structure", "space"),
-    *("adjusted_by", "method", "notice"),
-)
 CLAIM_NUMBERS = ("estimate", "low", "high", "p", "published_same_structures")
 CLAIM_WORDS = (
     *("id", "dataset", "n_train", "claim", "kind_of_evidence", "arm", "variant", "verdict", "unit"),
@@ -30,7 +26,10 @@ FLOOR_WORDS = ("arm", "method", "case", "structure", "space")
 
 def read_analysis(run_dir: Path) -> pd.DataFrame:
     """`analysis.csv`: one row an estimate; `n_train` is NaN where all sizes enter."""
-    return _read(Path(run_dir) / "analysis.csv", ANALYSIS_WORDS, ANALYSIS_NUMBERS)
+    path = Path(run_dir) / "analysis.csv"
+    if not path.is_file():
+        raise _absent(path)
+    return claims.read_analysis(path)
 
 
 def read_analysis_record(run_dir: Path) -> dict[str, Any]:

@@ -18,7 +18,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
-from matplotlib.ticker import NullLocator
 
 from globalmask.present import mask_quality, style
 from globalmask.present.answer import answers
@@ -223,28 +222,11 @@ def _dice_panel(axes: Axes, plan: Plan, arm: str, variant: str, scores: pd.DataF
             )
         bars: style.Look = dict(color=colour, marker=marker, markersize=4.5, capsize=2, elinewidth=0.8, zorder=4)
         axes.errorbar(curve.sizes * aside, curve.mean, yerr=np.nan_to_num(curve.sd), **bars)
-    axes.set_xscale("log", base=2)
-    axes.set_xticks(sorted(ticks), [str(n) for n in sorted(ticks)])
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_ylim(-0.03, 1.03)
-    axes.set_yticks(np.arange(0, 1.01, 0.2))
-    axes.grid(axis="y", color="#E3E7EB", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.set_xlabel("Training cases n (log scale)")
-    axes.set_ylabel("Mean Dice coefficient")
+    style.dice_over_n(axes, sorted(ticks))
 
 
 def _dice_legend(scenarios: list[str], published: bool) -> list[Line2D]:
-    handles = [
-        Line2D(
-            [],
-            [],
-            color=style.scenario_colour(s),
-            marker=style.scenario_marker(s),
-            label=style.scenario_label(s),
-        )
-        for s in scenarios
-    ]
+    handles = style.scenario_handles(scenarios)
     handles.append(
         Line2D(
             [],

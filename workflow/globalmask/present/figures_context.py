@@ -9,7 +9,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
-from matplotlib.ticker import NullLocator
 
 from globalmask.present import style
 from globalmask.present.evidence_files import pick
@@ -75,28 +74,11 @@ def _panel(axes: Axes, plan: Plan, arm: str, variant: str, levels: pd.DataFrame,
         ends = np.nan_to_num(np.array([rows["estimate"] - rows["low"], rows["high"] - rows["estimate"]]))
         look = dict(color=style.scenario_colour(scenario), marker=style.scenario_marker(scenario), markersize=4.5)
         axes.errorbar(rows["n_train"] * aside, rows["estimate"], yerr=ends, capsize=2, elinewidth=0.8, **look)
-    axes.set_xscale("log", base=2)
-    axes.set_xticks(sizes, [str(n) for n in sizes])
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_ylim(-0.03, 1.03)
-    axes.set_yticks(np.arange(0, 1.01, 0.2))
-    axes.grid(axis="y", color="#E3E7EB", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.set_xlabel("Training cases n (log scale)")
-    axes.set_ylabel("Mean Dice coefficient")
+    style.dice_over_n(axes, sizes)
 
 
 def _legend(scenarios: list[str], methods: list[str]) -> list[Line2D]:
-    handles = [
-        Line2D(
-            [],
-            [],
-            color=style.scenario_colour(scenario),
-            marker=style.scenario_marker(scenario),
-            label=style.scenario_label(scenario),
-        )
-        for scenario in scenarios
-    ]
+    handles = style.scenario_handles(scenarios)
     for method in methods:
         look: style.Look = dict(color=style.GREY, linewidth=0.9) | METHOD_LINES.get(method, {})
         handles.append(Line2D([], [], label=METHOD_LABELS.get(method, method), **look))

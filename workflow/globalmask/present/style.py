@@ -14,7 +14,11 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import NullLocator
 
 from globalmask.provenance import atomic
 
@@ -139,6 +143,27 @@ def save(figure: Figure, folder: Path, name: str) -> None:
         with atomic(Path(folder) / f"{name}.{kind}") as temporary:
             figure.savefig(temporary, format=kind, metadata=metadata)
     plt.close(figure)
+
+
+def dice_over_n(axes: Axes, sizes: Sequence[int]) -> None:
+    """Axes of mean Dice (0 to 1) over the number of training cases, log scale, a tick at each of `sizes`."""
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(sizes, [str(n) for n in sizes])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_ylim(-0.03, 1.03)
+    axes.set_yticks(np.arange(0, 1.01, 0.2))
+    axes.grid(axis="y", color="#E3E7EB", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.set_xlabel("Training cases n (log scale)")
+    axes.set_ylabel("Mean Dice coefficient")
+
+
+def scenario_handles(scenarios: Sequence[str]) -> list[Line2D]:
+    """A line and marker for the legend of each scenario."""
+    return [
+        Line2D([], [], color=scenario_colour(name), marker=scenario_marker(name), label=scenario_label(name))
+        for name in scenarios
+    ]
 
 
 def message_figure(text: str) -> Figure:
