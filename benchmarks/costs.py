@@ -19,7 +19,8 @@ STAGES = {
     "masks": ("/masks/", "/coarse/"),
     "models": ("train.benchmark",),
     "predictions": ("predict.benchmark",),
-    "scores": ("score.benchmark", "/floors/", "gather_"),
+    "scores": ("score.benchmark", "/floors/", "/shifted/", "score_shifted.", "gather_"),
+    "statistics": ("analyse.", "judge."),
     "tables, figures, report": ("make_", "features", "write_plan"),
 }
 FOLDERS = {
@@ -28,7 +29,8 @@ FOLDERS = {
     "masks": ("*/masks", "*/coarse"),
     "models": ("*/*/*/n*/r*/model.safetensors",),
     "predictions": ("*/*/*/n*/r*/predictions", "*/*/*/n*/r*/native"),
-    "scores": ("*/*/*/n*/r*/scores.csv", "*/floors"),
+    "scores": ("*/*/*/n*/r*/scores.csv", "*/floors", "*/shifted"),
+    "statistics": ("analysis.*", "claims.csv"),
     "tables, figures, report": ("tables", "figures", "sheets", "report.html"),
 }
 

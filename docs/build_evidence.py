@@ -203,6 +203,7 @@ def page(text: str, found: dict[str, str]) -> str:
 
 def draw(run_dir: Path) -> None:
     """The two figures of the page."""
+    style.use_style()
     plan, analysis = plan_of(run_dir), read_analysis(run_dir)
     figures = {
         "gain": gain_figure(plan, analysis, read_scores(run_dir)),
