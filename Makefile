@@ -4,7 +4,7 @@ CORES ?= 2
 VENV := .venv
 SNAKEMAKE := $(VENV)/bin/snakemake --cores $(CORES)
 
-.PHONY: demo worlds test lint fix dry unlock bench openkbp evidence peers nnunet clean
+.PHONY: demo worlds test faults lint fix dry unlock bench openkbp evidence peers nnunet clean
 
 demo: $(VENV)/.installed  ## the whole workflow on the embedded synthetic cohort
 	$(SNAKEMAKE) --configfile workflow/config/demo.yaml --quiet rules
@@ -14,8 +14,11 @@ worlds: $(VENV)/.installed  ## two synthetic worlds: structures that the silhoue
 	$(SNAKEMAKE) scores --configfile workflow/config/worlds.yaml --quiet rules
 	$(VENV)/bin/globalmask compare-worlds --run results/worlds
 
-test: $(VENV)/.installed  ## all tests
-	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile $(PYTEST)
+test: $(VENV)/.installed  ## the tests, but for faults and SLURM
+	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile --ignore tests/faults --ignore tests/slurm $(PYTEST)
+
+faults: $(VENV)/.installed  ## faults injected, bad and hostile input: how many, and what became of them
+	$(VENV)/bin/python -m pytest tests/faults --numprocesses 2 --dist loadfile $(PYTEST)
 
 lint: $(VENV)/.installed  ## style, types, workflow
 	$(VENV)/bin/ruff check .
