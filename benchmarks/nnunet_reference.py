@@ -29,7 +29,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import SimpleITK as sitk
-import yaml
 
 from globalmask import config
 from globalmask.errors import UserError
@@ -103,7 +102,7 @@ def tasks_of(given: argparse.Namespace) -> list[Task]:
 
     Raises UserError where the data are missing, the box of a case is not its prepared grid, or a size is too large.
     """
-    settings = config.load(yaml.safe_load(CONFIG.read_text(encoding="utf-8")), file=str(CONFIG))
+    settings = config.read(CONFIG)
     cohort = Cohort.of(settings, given.arm)
     if not cohort.rows:
         raise missing_data_block([cohort.wanted])

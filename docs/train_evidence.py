@@ -16,8 +16,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import yaml
-
 from globalmask import config, matrix
 from globalmask.intake.cohort import Cohort
 
@@ -30,7 +28,7 @@ KEPT = ("history.csv", "run.json", "scores.csv")
 
 def all_cells() -> list[matrix.Cell]:
     """Every cell of the evidence, replicate by replicate, the variants in the order of the config."""
-    settings = config.load(yaml.safe_load(CONFIG.read_text(encoding="utf-8")), file=str(CONFIG))
+    settings = config.read(CONFIG)
     sizes = {name: Cohort.of(settings, name).sizes for name in settings.arms}
     variants = list(settings.variants)
     return sorted(

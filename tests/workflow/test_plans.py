@@ -8,7 +8,8 @@ import shutil
 
 import pytest
 
-from workflow.conftest import STAGES
+from globalmask.present.forecast import planned_jobs
+from workflow.conftest import STAGES, TINY
 
 pytestmark = pytest.mark.workflow
 
@@ -173,3 +174,8 @@ def test_profiles_plan(checkout, profile):
         "--config",
         "device=cuda",
     )
+
+
+def test_the_plan_of_a_run_counts_the_jobs_of_a_dry_run(checkout, monkeypatch):
+    monkeypatch.chdir(checkout.folder)
+    assert planned_jobs(checkout.folder / TINY, 1) == checkout.planned("--configfile", TINY)

@@ -16,6 +16,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from globalmask import config
+from globalmask.present.status import look, places
+
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 CONFIG = ("--configfile", "workflow/config/tiny.yaml")
 RUN = "results/tiny"
@@ -53,6 +56,13 @@ def test_every_claim_has_a_verdict_and_synthetic_data_give_none(tiny_run):
 
 def test_nothing_reruns_by_itself(tiny_run):
     assert tiny_run.planned(*CONFIG) == {}
+
+
+def test_every_training_is_done_where_status_looks(tiny_run, repository):
+    found = [look(place) for place in places(config.read(repository / CONFIG[1]), tiny_run.folder)]
+    models = set((tiny_run.folder / RUN).rglob("model.safetensors"))
+    assert {training.state for training in found} == {"done"}
+    assert {training.place.folder / "model.safetensors" for training in found} == models
 
 
 def test_nothing_is_left_half_written(tiny_run):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import typing
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -287,6 +288,21 @@ class Config(Section):
     def mask_of(self, variant: str, arm: str) -> MaskSettings:
         """The mask recipe of an arm under a variant."""
         return self.variants[variant].mask.get(arm, self.arms[arm].mask)
+
+
+def read(path: str | Path) -> Config:
+    """The config in a YAML file; raises one UserError that tells every fault."""
+    import yaml
+
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError("The config cannot be read.", file=path, found=error.strerror) from None
+    except yaml.YAMLError as error:
+        raise UserError("The config is no YAML.", file=path, found=" ".join(str(error).split())) from None
+    if not isinstance(values, dict):
+        raise UserError("The config has no options.", file=path, expected="'run:', 'arms:', 'variants:' and so on")
+    return load(values, file=str(path))
 
 
 def load(values: Mapping[str, Any], *, file: str = "the config") -> Config:

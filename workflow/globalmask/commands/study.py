@@ -1,0 +1,73 @@
+"""Commands about a run as a whole, for people: what it will cost, how far it is, what it has cost."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from globalmask.commands.options import app
+
+ConfigFile = Annotated[Path, typer.Option(help="the config of the run")]
+
+
+@app.command()
+def status(
+    configfile: ConfigFile = Path("config.yaml"),
+    watch: Annotated[bool, typer.Option("--watch", help="Look again and again; Ctrl-C ends it.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="A line for every training.")] = False,
+    seconds: Annotated[float, typer.Option(min=0.2, help="between two looks")] = 5.0,
+) -> None:
+    """Trainings done, running and waiting, with Dice and curve; from the files alone, so also beside SLURM."""
+    from rich.console import Console
+    from rich.live import Live
+
+    from globalmask import config
+    from globalmask.present import status as stage
+
+    places = stage.places(config.read(configfile), Path())
+
+    def look() -> list[stage.Training]:
+        return [stage.look(place) for place in places]
+
+    console = Console()
+    if not watch:
+        console.print(stage.screen(look(), everything=everything))
+        return
+    with Live(console=console, auto_refresh=False, screen=False) as live:
+        while True:
+            trainings = look()
+            live.update(stage.screen(trainings, everything=everything), refresh=True)
+            if all(training.state == "done" for training in trainings):
+                return
+            time.sleep(seconds)
+
+
+@app.command()
+def plan(
+    configfile: ConfigFile = Path("config.yaml"),
+    cores: Annotated[int, typer.Option(min=1, help="as for snakemake --cores")] = 1,
+) -> None:
+    """Jobs, hours, memory and disk of a run on this machine, from a dry run and a pilot of each kind of training."""
+    from rich.console import Console
+
+    from globalmask import config
+    from globalmask.learn import pilot
+    from globalmask.present import forecast as stage
+
+    settings = config.read(configfile)
+    jobs = stage.planned_jobs(configfile, cores)
+    known = stage.trainings(settings, measure=pilot.measure)
+    table = stage.forecast(settings, jobs, known, Path())
+    stage.keep(table, known, Path("results", settings.run, "forecast.json"))
+    Console().print(stage.screen(table, known, jobs_at_once=max(1, cores // settings.threads)), highlight=False)
+
+
+@app.command()
+def costs(run: Annotated[str, typer.Argument(help="name of a run below results/")]) -> None:
+    """What a run has cost so far, stage by stage, as a Markdown table."""
+    from globalmask.present import costs as stage
+
+    print(stage.as_markdown(stage.costs(Path("logs", run), Path("results", run))))
