@@ -23,6 +23,7 @@ class UserError(Exception):
     ) -> None:
         super().__init__(what)
         self.what = what
+        self.parts: list[UserError] = [self]
         self.fields = {
             "case": case,
             "file": file,
@@ -38,10 +39,13 @@ class UserError(Exception):
 
 
 def raise_all(errors: Sequence[UserError]) -> None:
-    """Raise one UserError that tells every fault of `errors`; do nothing when there is none."""
-    if not errors:
+    """Raise one UserError that tells every fault of `errors`, in `parts` again; do nothing when there is none."""
+    parts = [part for error in errors for part in error.parts]
+    if not parts:
         return
-    if len(errors) == 1:
-        raise errors[0]
-    blocks = "\n".join(f"{number}. {error}" for number, error in enumerate(errors, 1))
-    raise UserError(f"{len(errors)} faults were found.\n{blocks}")
+    if len(parts) == 1:
+        raise parts[0]
+    blocks = "\n".join(f"{number}. {error}" for number, error in enumerate(parts, 1))
+    told = UserError(f"{len(parts)} faults were found.\n{blocks}")
+    told.parts = parts
+    raise told

@@ -83,6 +83,14 @@ def bring(source: Source, start: Path, to: Path, options: Options, *, progress: 
         return Imported(to / "cases.tsv", len(rows), found.structures, found.notes)
 
 
+def in_case(fault: UserError, case: str, file: Path | None = None) -> list[UserError]:
+    """The single faults of `fault`, each with its case and, where it names none, a file."""
+    for part in fault.parts:
+        part.fields["case"] = case
+        part.fields["file"] = part.fields["file"] or file
+    return fault.parts
+
+
 def left_out_note(reasons: Mapping[str, str]) -> list[str]:
     """One sentence for each reason why cases were left out."""
     cases: dict[str, list[str]] = {}
@@ -149,8 +157,7 @@ def _make(found: Found, partial: Path, progress: Progress) -> dict[str, Mapping[
         except LeftOut as reason:
             left_out[case.case] = str(reason)
         except UserError as fault:
-            fault.fields["case"] = case.case
-            faults.append(fault)
+            faults += in_case(fault, case.case)
     raise_all(faults)
     found.notes += left_out_note(left_out)
     if not rows:
