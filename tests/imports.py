@@ -24,7 +24,10 @@ def write(array: np.ndarray, path: Path, *, spacing=(1.0, 1.0, 2.0), origin=(0.0
     image = sitk.GetImageFromArray(array)
     image.SetSpacing(spacing)
     image.SetOrigin(origin)
-    sitk.WriteImage(image, str(path))
+    # By way of another name: ITK writes `1.img.nii.gz` as a pair of Analyze files.
+    plain = path.with_name("plain" + path.name[path.name.index(".nii") :] if ".nii" in path.name else path.name)
+    sitk.WriteImage(image, str(plain))
+    plain.rename(path)
     return path
 
 

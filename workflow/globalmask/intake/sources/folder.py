@@ -61,7 +61,7 @@ def _found(folder: Path, pattern: str) -> dict[str, Path]:
     before, after = (re.escape(part).replace(r"\*", "[^/]*") for part in pattern.split("{case}"))
     whole = re.compile(f"{before}({CASE_ID.pattern}){after}")
     found: dict[str, Path] = {}
-    for path in sorted(folder.glob(pattern.replace("{case}", "*"))):
+    for path in sorted(folder.glob(re.sub(r"\*+", "*", pattern.replace("{case}", "*")))):
         hit = whole.fullmatch(path.relative_to(folder).as_posix())
         if hit and not bad_id(hit[1]):
             if hit[1] in found:
