@@ -84,5 +84,8 @@ def test_environments_name_the_lock(repository):
     pinned = {re.split(r"==", line)[0].lower().replace("_", "-") for line in lock if line}
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+", line) for line in lock if line)
     project = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    declared = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    declared = [
+        *project["dependencies"],
+        *(line for extra in project["optional-dependencies"].values() for line in extra),
+    ]
     assert {re.match(r"[A-Za-z0-9-]+", line)[0].lower() for line in declared} <= pinned
