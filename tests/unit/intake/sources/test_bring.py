@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -121,3 +123,10 @@ def test_the_command_says_table_structures_licence_and_citation(data, tmp_path, 
     assert page.returncode == 2
     assert SOURCES["mmwhs"].page in page.stderr
     assert not (tmp_path / "down").exists()
+
+
+def test_an_archive_is_unpacked_beside_the_table(data, tmp_path, bring_in):
+    pytest.importorskip("globalmask.intake.archive")
+    archive = shutil.make_archive(str(tmp_path / "packed"), "zip", data)
+    done = bring_in("mmwhs", Path(archive))
+    assert rows(done)["ct_train_1001"].ct == str(tmp_path / "imported" / "source" / "ct_train_1001_image.nii.gz")

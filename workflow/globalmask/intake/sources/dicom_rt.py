@@ -7,6 +7,7 @@ contour points to pixels and paints the outline too (an analytic sphere of 20 mm
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from collections import Counter
@@ -123,17 +124,22 @@ def _contours(path: Path, header: Any) -> Contours:
 
 
 def _named(structs: Sequence[Contours], folder: Path) -> Iterator[tuple[str, Contours]]:
-    """Each RTSTRUCT with a case id: the name of its patient's folder below `folder`, never the PatientID."""
-    tops = [_top(struct.file, folder) for struct in structs]
+    """Each RTSTRUCT with a case id: the name of its patient's folder, never the PatientID.
+
+    Patients' folders are those that tell the files apart: the first below what all have in common.
+    """
+    parents = {struct.file.parent for struct in structs}
+    common = Path(os.path.commonpath(parents)) if len(parents) > 1 else folder
+    names = [_id(struct.file, common) for struct in structs]
     seen: Counter[str] = Counter()
-    for top, struct in zip(tops, structs, strict=True):
-        seen[top] += 1
-        yield (top if tops.count(top) == 1 else f"{top}_{seen[top]}"), struct
+    for name, struct in zip(names, structs, strict=True):
+        seen[name] += 1
+        yield (name if names.count(name) == 1 else f"{name}_{seen[name]}"), struct
 
 
-def _top(file: Path, folder: Path) -> str:
-    parts = file.relative_to(folder).parts
-    name = parts[0] if len(parts) > 1 else folder.absolute().name
+def _id(file: Path, common: Path) -> str:
+    parts = file.relative_to(common).parts
+    name = parts[0] if len(parts) > 1 else common.absolute().name
     return re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._-")[:60] or "case"
 
 
