@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import yaml
 
+from globalmask.config import load
 from globalmask.errors import UserError
+from globalmask.intake.cohort import Cohort
 from globalmask.intake.sources.tcia_deepmind import VALUES, common_grid
 from imports import blocks, rows, voxels, write
 
@@ -136,3 +139,25 @@ def test_the_smallest_grid_of_both_by_hand():
 def test_grids_of_two_lattices_are_refused(other):
     with pytest.raises(UserError, match="not lie on one lattice"):
         common_grid([volume((4, 5, 6), (10.0, 20.0, 30.0)), other])
+
+
+@pytest.mark.real
+def test_the_config_of_two_readers_fits_the_35_cases(real_data, tmp_path, repository):
+    """readers.yaml needs no CT, tests every case once in its five folds, and keeps scans of a patient together."""
+    files = (real_data / "deepmind_tcia_labels").glob("*/oncologist/*_labels.nii.gz")
+    names = sorted(path.name.removesuffix("_labels.nii.gz") for path in files)
+    lines = ["case\tct\tlabel\tmask\tgroup\tlabel2"]
+    for name in names:
+        for kind in ("label", "label2"):
+            (tmp_path / f"{name}_{kind}.nii.gz").touch()
+        group = name.rstrip("ab") if name.startswith("0522c0727") else name
+        lines.append(f"{name}\t\t{name}_label.nii.gz\t{name}_label2.nii.gz\t{group}\t{name}_label2.nii.gz")
+    (tmp_path / "cases.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    values = yaml.safe_load((repository / "workflow" / "config" / "readers.yaml").read_text(encoding="utf-8"))
+    values["arms"]["readers"]["cases"] = str(tmp_path / "cases.tsv")
+    cohort = Cohort.of(load(values), "readers")
+    cohort.check()
+    tested = [cohort.split(replicate).test for replicate in range(5)]
+    assert len(names) == 35
+    assert sorted(case for block in tested for case in block) == names
+    assert all(("0522c0727a" in block) == ("0522c0727b" in block) for block in tested)
