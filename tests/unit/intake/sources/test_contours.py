@@ -138,3 +138,11 @@ def test_volume_of_a_sphere(every, shift, radius):
     assert np.argwhere(volume).mean(axis=0) == pytest.approx([14.7, 30.4, 30.2], abs=0.05)
     if every == 1 and not shift:
         assert volume.sum() * 2.5 == pytest.approx(4 / 3 * np.pi * radius**3, rel=0.01)
+
+
+def test_a_shape_moves_evenly_from_one_contour_to_the_next():
+    """A disc that lies 12 pixels further right four slices on; the made slices lie a quarter of the way apart."""
+    planes = {1.0: np.roll(disc(12), -6, axis=1), 5.0: np.roll(disc(12), 6, axis=1)}
+    volume, _ = stack(planes, slices=7, spacing_mm=SPACING)
+    middles = [np.argwhere(volume[number])[:, 1].mean() for number in range(1, 6)]
+    assert np.diff(middles) == pytest.approx([3, 3, 3, 3], abs=0.6)
