@@ -78,6 +78,13 @@ def test_no_rule_runs_python_inside_snakemake(repository):
         assert not re.search(r"^\s+(run|script):", path.read_text(encoding="utf-8"), re.MULTILINE)
 
 
+def test_one_module_alone_uses_the_network(repository):
+    package = repository / "workflow" / "globalmask"
+    network = re.compile(r"^\s*(?:import|from) (?:urllib|http|ftplib|requests|pooch)\b", re.MULTILINE)
+    found = [path for path in package.rglob("*.py") if network.search(path.read_text(encoding="utf-8"))]
+    assert [path.relative_to(package).as_posix() for path in found] == ["intake/sources/download.py"]
+
+
 def test_environments_name_the_lock(repository):
     assert "-r ../requirements.lock" in (repository / "envs" / "globalmask.yaml").read_text(encoding="utf-8")
     lock = (repository / "requirements.lock").read_text(encoding="utf-8").splitlines()

@@ -82,7 +82,7 @@ def test_volume_and_place_of_a_sphere(tmp_path, names, bring_in, direction, ever
     middle = label.TransformContinuousIndexToPhysicalPoint(np.argwhere(inside).mean(axis=0)[::-1].tolist())
     wanted = image.TransformContinuousIndexToPhysicalPoint((30.3, 28.1, 14.2))
     assert np.linalg.norm(np.subtract(middle, wanted)) < 0.1
-    assert bool(done.notes) == (every == 2)
+    assert bool(done.notes) == (every == 2), done.notes
 
 
 @pytest.mark.parametrize(
@@ -250,3 +250,48 @@ def test_a_missing_slice_is_refused_and_nothing_stays(one, names, refused):
     told = refused("dicom-rt", one, structures=names())
     assert "not evenly spaced" in told
     assert "case: Anna_01" in told
+
+
+def test_a_structure_cut_by_the_end_of_the_scan_is_told(tmp_path, names, bring_in):
+    image = scan()
+    contours = [circle(image, (20, 18), 9, float(z)) for z in range(-3, 5)]
+    patient(tmp_path / "data" / "p1", image, {"Brainstem": contours})
+    done = bring_in("dicom-rt", tmp_path / "data", structures=names("structures: {stem: [Brainstem]}"))
+    assert done.notes == ["p1: 'Brainstem': 3 planes with contours lie outside the scan."]
+    assert voxels(rows(done)["p1"].label).any(axis=(1, 2)).nonzero()[0].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_rounded_places_are_on_their_slice(tmp_path, names, bring_in):
+    """Slices of 0.6 mm, contours written with one digit: off by up to a twelfth of a slice."""
+    image = scan(spacing=(1.5, 1.5, 0.6))
+    contours = [circle(image, (20, 18), 9, float(z)) for z in range(4, 12)]
+    for points in contours:
+        points[:, 2] = points[:, 2].round(1) + 0.05
+    patient(tmp_path / "data" / "p1", image, {"Brainstem": contours})
+    done = bring_in("dicom-rt", tmp_path / "data", structures=names("structures: {stem: [Brainstem]}"))
+    assert done.notes == []
+    assert voxels(rows(done)["p1"].label).any(axis=(1, 2)).nonzero()[0].tolist() == list(range(4, 12))
+
+
+def cut_off(file):
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def odd_points(file):
+    data = pydicom.dcmread(file)
+    data.ROIContourSequence[0].ContourSequence[0].ContourData = ["1.0", "2.0", "3.0", "4.0"]
+    data.save_as(file)
+
+
+def no_points(file):
+    data = pydicom.dcmread(file)
+    del data.ROIContourSequence[0].ContourSequence[0].ContourData
+    data.save_as(file)
+
+
+@pytest.mark.parametrize("damage", [cut_off, odd_points, no_points])
+def test_a_damaged_rtstruct_is_told(one, names, refused, damage):
+    damage(one / "Anna 01" / "RS.dcm")
+    told = refused("dicom-rt", one, structures=names())
+    assert "The DICOM file is damaged." in told
+    assert "RS.dcm" in told

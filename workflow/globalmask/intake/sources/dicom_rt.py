@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import struct
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from globalmask.errors import UserError, raise_all
-from globalmask.imaging.images import image_like, read_image, write_image
+from globalmask.imaging.images import SLICE_TOLERANCE_MM, image_like, read_image, write_image
 from globalmask.intake.sources.bring import Case, Found, Options, in_case
-from globalmask.intake.sources.contours import fill, stack
+from globalmask.intake.sources.contours import ON_SLICE, fill, stack
 from globalmask.intake.sources.structures import EXAMPLE, Names, match, merge, missing, read_names
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
 OFF_PLANE = 0.1
 """How far, in slices, the points of a contour may lie from a plane of the CT's slices."""
+DAMAGED = (OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, NotImplementedError, struct.error)
 HEADER = [
     "Modality", "SeriesInstanceUID", "FrameOfReferenceUID", "PatientID", "ReferencedFrameOfReferenceSequence",
     "StructureSetROISequence",
@@ -67,15 +69,15 @@ def find(folder: Path, options: Options) -> Found:
     faults: list[UserError] = []
     found = Found([], names.values)
     groups: dict[str, str] = {}
-    for case, struct in _named(structs, folder):
+    for case, drawing in _named(structs, folder):
         try:
-            scan = _series_of(struct, series)
-            chosen = _chosen(names, struct, options)
+            scan = _series_of(drawing, series)
+            chosen = _chosen(names, drawing, options)
         except UserError as fault:
-            faults += in_case(fault, case, struct.file)
+            faults += in_case(fault, case, drawing.file)
             continue
-        group = groups.setdefault(struct.patient, case) if struct.patient else ""
-        found.cases.append(_case(case, struct, scan, names, chosen, group, found.notes))
+        group = groups.setdefault(drawing.patient, case) if drawing.patient else ""
+        found.cases.append(_case(case, drawing, scan, names, chosen, group, found.notes))
     raise_all(faults)
     return found
 
@@ -86,20 +88,34 @@ def label_of(masks: Mapping[str, np.ndarray], names: Names) -> np.ndarray:
 
 
 def _look(folder: Path) -> tuple[dict[str, Series], list[Contours]]:
+    """All CT series and RTSTRUCTs below `folder`; other files, DICOM or not, are nobody's fault."""
     dicom = _pydicom()
     slices: dict[tuple[str, str], list[Path]] = {}
     structs = []
+    faults = []
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         try:
             header = dicom.dcmread(path, stop_before_pixels=True, specific_tags=HEADER)
-        except (dicom.errors.InvalidDicomError, OSError):
+            if header.get("Modality") == "CT":
+                key = (str(header.get("SeriesInstanceUID", "")), str(header.get("FrameOfReferenceUID", "")))
+                slices.setdefault(key, []).append(path)
+            elif header.get("Modality") == "RTSTRUCT":
+                structs.append(_contours(path, header))
+        except dicom.errors.InvalidDicomError:
             continue
-        if header.get("Modality") == "CT":
-            key = (str(header.get("SeriesInstanceUID", "")), str(header.get("FrameOfReferenceUID", "")))
-            slices.setdefault(key, []).append(path)
-        elif header.get("Modality") == "RTSTRUCT":
-            structs.append(_contours(path, header))
+        except DAMAGED as error:
+            faults.append(_damaged(path, error))
+    raise_all(faults)
     return {uid: Series(uid, frame, tuple(files)) for (uid, frame), files in slices.items()}, structs
+
+
+def _damaged(path: Path, error: Exception) -> UserError:
+    return UserError(
+        "The DICOM file is damaged.",
+        file=path,
+        found=error,
+        todo="Export it again, or take it out of the folder.",
+    )
 
 
 def _pydicom() -> Any:
@@ -128,13 +144,13 @@ def _named(structs: Sequence[Contours], folder: Path) -> Iterator[tuple[str, Con
 
     Patients' folders are those that tell the files apart: the first below what all have in common.
     """
-    parents = {struct.file.parent for struct in structs}
+    parents = {drawing.file.parent for drawing in structs}
     common = Path(os.path.commonpath(parents)) if len(parents) > 1 else folder
-    names = [_id(struct.file, common) for struct in structs]
+    names = [_id(drawing.file, common) for drawing in structs]
     seen: Counter[str] = Counter()
-    for name, struct in zip(names, structs, strict=True):
+    for name, drawing in zip(names, structs, strict=True):
         seen[name] += 1
-        yield (name if names.count(name) == 1 else f"{name}_{seen[name]}"), struct
+        yield (name if names.count(name) == 1 else f"{name}_{seen[name]}"), drawing
 
 
 def _id(file: Path, common: Path) -> str:
@@ -143,32 +159,32 @@ def _id(file: Path, common: Path) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._-")[:60] or "case"
 
 
-def _series_of(struct: Contours, series: Mapping[str, Series]) -> Series:
+def _series_of(drawing: Contours, series: Mapping[str, Series]) -> Series:
     """The CT that the contours refer to; where no series is named, the only one in their frame of reference."""
-    if struct.series is not None and struct.series in series:
-        return series[struct.series]
-    same = [one for one in series.values() if one.frame in struct.frames]
-    if struct.series is None and len(same) == 1:
+    if drawing.series is not None and drawing.series in series:
+        return series[drawing.series]
+    same = [one for one in series.values() if one.frame in drawing.frames]
+    if drawing.series is None and len(same) == 1:
         return same[0]
     raise UserError(
         "The CT that the contours were drawn on is not there.",
         found=f"{len(series)} CT series, {len(same)} in the contours' frame of reference",
-        expected=f"series {struct.series}" if struct.series else "one CT series in the contours' frame of reference",
+        expected=f"series {drawing.series}" if drawing.series else "one CT series in the contours' frame of reference",
         todo="Export the CT together with its contours, or take the RTSTRUCT out of the folder.",
     )
 
 
-def _chosen(names: Names, struct: Contours, options: Options) -> dict[str, str]:
-    chosen = match(names.wanted, struct.names)
+def _chosen(names: Names, drawing: Contours, options: Options) -> dict[str, str]:
+    chosen = match(names.wanted, drawing.names)
     if not options.allow_missing:
-        raise_all(missing(names.wanted, chosen, struct.names))
+        raise_all(missing(names.wanted, chosen, drawing.names))
     if not set(chosen) & set(names.structures):
-        raise UserError("None of the structures is in the data.", found=", ".join(struct.names))
+        raise UserError("None of the structures is in the data.", found=", ".join(drawing.names))
     return chosen
 
 
 def _names_wanted(structs: Sequence[Contours]) -> UserError:
-    counts = Counter(name for struct in structs for name in set(struct.names))
+    counts = Counter(name for drawing in structs for name in set(drawing.names))
     return UserError(
         "Which structures? The data calls them by its own names.",
         found=", ".join(f"{name} ({count} of {len(structs)})" for name, count in counts.most_common()),
@@ -179,7 +195,7 @@ def _names_wanted(structs: Sequence[Contours]) -> UserError:
 
 def _case(
     case: str,
-    struct: Contours,
+    drawing: Contours,
     scan: Series,
     names: Names,
     chosen: Mapping[str, str],
@@ -188,7 +204,7 @@ def _case(
 ) -> Case:
     def make(folder: Path) -> dict[str, Path | str]:
         ct = _read_ct(scan, case)
-        masks, told = read_masks(struct.file, chosen, ct)
+        masks, told = read_masks(drawing.file, chosen, ct)
         notes.extend(f"{case}: {note}" for note in told)
         folder.mkdir()
         files = {"ct": ct, "label": image_like(label_of(masks, names), ct)}
@@ -219,55 +235,71 @@ def read_masks(file: Path, chosen: Mapping[str, str], ct: sitk.Image) -> tuple[d
     `chosen` maps our names to the file's. Raises one UserError for all structures without a closed contour,
     with contours across the slices, or with no voxel inside the scan.
     """
-    struct = _pydicom().dcmread(file)
-    numbers = {str(roi.ROIName): int(roi.ROINumber) for roi in struct.StructureSetROISequence}
-    rois = {int(roi.ReferencedROINumber): roi for roi in struct.get("ROIContourSequence", [])}
+    try:
+        contours = _closed_contours(file, set(chosen.values()))
+    except DAMAGED as error:
+        raise _damaged(file, error) from error
     masks: dict[str, np.ndarray] = {}
     notes = []
     faults = []
     for name, own in chosen.items():
         try:
-            masks[name], made_up = _mask(_closed(rois.get(numbers[own])), ct)
-            if made_up:
-                notes.append(f"{len(made_up)} slices of '{own}' have no contour and were filled in between others.")
+            masks[name], told = _mask(contours[own], ct)
+            notes += [f"'{own}': {note}" for note in told]
         except UserError as fault:
-            fault.fields["found"] = f"{own}: {fault.fields['found']}"
+            fault.fields["found"] = f"'{own}': {fault.fields['found']}"
             faults.append(fault)
     raise_all(faults)
     return masks, notes
 
 
-def _closed(roi: Any) -> list[np.ndarray]:
-    """The closed contours (point, xyz in LPS mm) of a structure; points and open lines are no volume."""
-    items = roi.get("ContourSequence", []) if roi is not None else []
-    closed = [item for item in items if item.get("ContourGeometricType") in CLOSED]
-    if not closed:
+def _closed_contours(file: Path, names: set[str]) -> dict[str, list[np.ndarray]]:
+    """The closed contours (point, xyz in LPS mm) of each name; points and open lines are no volume."""
+    drawing = _pydicom().dcmread(file)
+    name_of = {int(roi.ROINumber): str(roi.ROIName) for roi in drawing.StructureSetROISequence}
+    contours: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    for roi in drawing.get("ROIContourSequence", []):
+        name = name_of.get(int(roi.ReferencedROINumber))
+        if name in names:
+            closed = [item for item in roi.get("ContourSequence", []) if item.ContourGeometricType in CLOSED]
+            contours[name] += [np.asarray(item.ContourData, float).reshape(-1, 3) for item in closed]
+    return contours
+
+
+def _mask(contours: Sequence[np.ndarray], ct: sitk.Image) -> tuple[np.ndarray, list[str]]:
+    """The mask (z, y, x) of contours (point, xyz in LPS mm), and what the user should know of it."""
+    columns, rows, slices = ct.GetSize()
+    spacing_mm = ct.GetSpacing()[::-1]
+    if not contours:
         raise UserError(
             "A structure has no closed contour.",
-            found=f"{len(items)} contours, points or lines",
+            found="points, open lines or nothing",
             todo="Draw it, or take its name out of the file of structures.",
         )
-    return [np.asarray(item.ContourData, float).reshape(-1, 3) for item in closed]
-
-
-def _mask(contours: Sequence[np.ndarray], ct: sitk.Image) -> tuple[np.ndarray, list[int]]:
-    columns, rows, slices = ct.GetSize()
     drawn: dict[float, list[np.ndarray]] = {}
     for points in contours:
         index = _indices(points, ct)
-        if np.ptp(index[:, 2]) > 2 * OFF_PLANE:
-            raise UserError(
-                "A contour does not lie on a slice of its CT.",
-                found=f"it crosses {np.ptp(index[:, 2]):.1f} slices",
-                todo="Draw the structure on the slices of this series.",
-            )
-        drawn.setdefault(round(float(index[:, 2].mean()), 1), []).append(index[:, :2])
-    spacing = ct.GetSpacing()
+        drawn.setdefault(_plane(index[:, 2], spacing_mm[0]), []).append(index[:, :2])
     planes = {place: fill(polygons, (rows, columns)) for place, polygons in drawn.items()}
-    volume, made_up = stack(planes, slices=slices, spacing_mm=(spacing[2], spacing[1], spacing[0]))
+    volume, made_up = stack(planes, slices=slices, spacing_mm=spacing_mm)
     if not volume.any():
         raise UserError("The contours hold no voxel of the scan.", found=f"{len(contours)} contours")
-    return volume, made_up
+    beyond = sum(not -0.5 <= place < slices - 0.5 for place in planes)
+    notes = [f"{beyond} planes with contours lie outside the scan."] if beyond else []
+    return volume, notes + ([f"{len(made_up)} slices without a contour were filled in."] if made_up else [])
+
+
+def _plane(places: np.ndarray, slice_mm: float) -> float:
+    """Where a contour lies, in slices: on one of them, but for the rounding of DICOM's numbers, or between two."""
+    if np.ptp(places) > 2 * OFF_PLANE:
+        raise UserError(
+            "A contour does not lie on a slice of its CT.",
+            found=f"it crosses {np.ptp(places):.1f} slices",
+            todo="Draw the structure on the slices of this series.",
+        )
+    place = float(places.mean())
+    on_slice = abs(place - round(place)) <= max(ON_SLICE, SLICE_TOLERANCE_MM / slice_mm)
+    return float(round(place)) if on_slice else round(place, 1)
 
 
 def _indices(points: np.ndarray, ct: sitk.Image) -> np.ndarray:
