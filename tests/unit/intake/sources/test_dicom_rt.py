@@ -177,6 +177,15 @@ def test_the_patient_stays_unnamed_and_scans_of_one_stay_together(tmp_path, name
         assert path.is_dir() or not any(number in path.read_bytes() for number in (b"ID-4711", b"ID-0815"))
 
 
+def test_one_number_for_all_patients_is_no_patient(tmp_path, names, bring_in):
+    """As many anonymised exports have it: every folder is a patient then, and the user is told."""
+    for folder in ("export/a", "export/b"):
+        patient(tmp_path / "data" / folder, scan(), {"Brainstem": sphere(scan(), (15, 18, 9), 9)})
+    done = bring_in("dicom-rt", tmp_path / "data", structures=names("structures: {stem: [Brainstem]}"))
+    assert {case: row.group for case, row in rows(done).items()} == {"a": "a", "b": "b"}
+    assert "All scans carry one PatientID" in done.notes[0]
+
+
 def test_two_series_in_one_folder_and_two_rtstructs_of_one_patient(tmp_path, names, bring_in):
     """Each RTSTRUCT finds its own series among files of both, whatever lies beside them."""
     folder = tmp_path / "data" / "p1"

@@ -68,7 +68,7 @@ def find(folder: Path, options: Options) -> Found:
     names = read_names(options.structures)
     faults: list[UserError] = []
     found = Found([], names.values)
-    groups: dict[str, str] = {}
+    groups = _groups(structs, folder, found.notes)
     for case, drawing in _named(structs, folder):
         try:
             scan = _series_of(drawing, series)
@@ -76,8 +76,7 @@ def find(folder: Path, options: Options) -> Found:
         except UserError as fault:
             faults += in_case(fault, case, drawing.file)
             continue
-        group = groups.setdefault(drawing.patient, case) if drawing.patient else ""
-        found.cases.append(_case(case, drawing, scan, names, chosen, group, found.notes))
+        found.cases.append(_case(case, drawing, scan, names, chosen, groups[case], found.notes))
     raise_all(faults)
     return found
 
@@ -140,17 +139,35 @@ def _contours(path: Path, header: Any) -> Contours:
 
 
 def _named(structs: Sequence[Contours], folder: Path) -> Iterator[tuple[str, Contours]]:
-    """Each RTSTRUCT with a case id: the name of its patient's folder, never the PatientID.
-
-    Patients' folders are those that tell the files apart: the first below what all have in common.
-    """
-    parents = {drawing.file.parent for drawing in structs}
-    common = Path(os.path.commonpath(parents)) if len(parents) > 1 else folder
-    names = [_id(drawing.file, common) for drawing in structs]
+    """Each RTSTRUCT with a case id: the name of its patient's folder, never the PatientID."""
+    names = _folders(structs, folder)
     seen: Counter[str] = Counter()
     for name, drawing in zip(names, structs, strict=True):
         seen[name] += 1
         yield (name if names.count(name) == 1 else f"{name}_{seen[name]}"), drawing
+
+
+def _groups(structs: Sequence[Contours], folder: Path, notes: list[str]) -> dict[str, str]:
+    """Group of each case: the first case of the same PatientID, or of the same folder where that tells nothing."""
+    folders = _folders(structs, folder)
+    anonymous = len({drawing.patient for drawing in structs}) == 1 and len(set(folders)) > 1
+    if anonymous:
+        notes.append(
+            "All scans carry one PatientID: each folder counts as a patient. Where that is wrong, correct the"
+            " column 'group', or scans of one patient train and test."
+        )
+    first: dict[str, str] = {}
+    return {
+        case: first.setdefault(name if anonymous or not drawing.patient else f"id {drawing.patient}", case)
+        for (case, drawing), name in zip(_named(structs, folder), folders, strict=True)
+    }
+
+
+def _folders(structs: Sequence[Contours], folder: Path) -> list[str]:
+    """The patient's folder of each RTSTRUCT: the first below what all of them have in common."""
+    parents = {drawing.file.parent for drawing in structs}
+    common = Path(os.path.commonpath(parents)) if len(parents) > 1 else folder
+    return [_id(drawing.file, common) for drawing in structs]
 
 
 def _id(file: Path, common: Path) -> str:
