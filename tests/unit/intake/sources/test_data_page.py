@@ -37,7 +37,7 @@ def exports(page, real_data):
     with open("structures.yaml", "w", encoding="utf-8") as file:
         file.write(text)
     for tilt in (0, 12):
-        ct, outline, _ = make_scan(spacing_xyz=(5, 5, 6), tilt_deg=(tilt, 0, 0), noise_hu=0)
+        ct, outline, _ = make_scan(spacing_xyz=(7, 7, 8), tilt_deg=(tilt, 0, 0), noise_hu=0)
         hu, body = dicoms.sitk.GetArrayFromImage(ct), dicoms.sitk.GetArrayFromImage(outline) == 1
         left = np.arange(hu.shape[2]) > hu.shape[2] // 2
         parts = {"BRAINSTEM": hu == BRAIN, "Eye_L": (hu == EYE) & left, "Eye R": (hu == EYE) & ~left, "External": body}
@@ -53,14 +53,16 @@ def scans(page, real_data):
 
 
 def open_kbp(page, real_data):
-    dicoms.Path("open-kbp").symlink_to((real_data / "openkbp_raw").resolve())
+    patients = dicoms.Path("open-kbp") / "provided-data" / "train-pats"
+    patients.mkdir(parents=True)
+    (patients / "pt_30").symlink_to((real_data / "openkbp_raw" / patients.relative_to("open-kbp") / "pt_30").resolve())
 
 
 def tcia_ct_scan_dataset(page, real_data):
     for reader in ("oncologist", "radiographer"):
         folder = dicoms.Path("tcia-ct-scan-dataset") / "test" / reader
         folder.mkdir(parents=True)
-        shutil.copy(real_data / "deepmind_tcia_labels" / "test" / reader / "0522c0161_labels.nii.gz", folder)
+        shutil.copy(real_data / "deepmind_tcia_labels" / "validation" / reader / "0522c0727a_labels.nii.gz", folder)
 
 
 def mm_whs(page, real_data):

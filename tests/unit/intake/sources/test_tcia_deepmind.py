@@ -32,7 +32,7 @@ def grid_of(path):
 @pytest.mark.real
 def test_two_readers_on_one_grid_and_no_voxel_moved(real_data, tmp_path, bring_in):
     """The real label maps, cut differently for each reader; two of them are scans of one patient."""
-    cases = {"0522c0161": "test", "0522c0727a": "validation", "0522c0727b": "validation"}
+    cases = dict.fromkeys(("0522c0727a", "0522c0727b"), "validation")
     for case, part in cases.items():
         for reader in READERS:
             target = tmp_path / "data" / part / reader / f"{case}_labels.nii.gz"
@@ -49,14 +49,14 @@ def test_two_readers_on_one_grid_and_no_voxel_moved(real_data, tmp_path, bring_i
             source = tmp_path / "data" / cases[case] / reader / f"{case}_labels.nii.gz"
             one, other = at_places(sitk.ReadImage(path)), at_places(sitk.ReadImage(str(source)))
             assert np.allclose(one, other, atol=1e-3)
-    assert found["0522c0727a"].group == found["0522c0727b"].group != found["0522c0161"].group
-    assert "3 cases have no CT" in done.notes[0]
+    assert found["0522c0727a"].group == found["0522c0727b"].group == "0522c0727"
+    assert "2 cases have no CT" in done.notes[0]
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("case", ["0522c0057", "0522c0659"])
-def test_the_single_files_give_the_label_map_that_was_made_of_them(real_data, tmp_path, bring_in, case):
+def test_the_single_files_give_the_label_map_that_was_made_of_them(real_data, tmp_path, bring_in):
     """0522c0659 spells Orbit_Lt with an underscore."""
+    case = "0522c0659"
     source = real_data / "deepmind_tcia_labels"
     folder = tmp_path / "data" / "test" / "oncologist"
     folder.mkdir(parents=True)

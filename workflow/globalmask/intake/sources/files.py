@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from globalmask.errors import UserError
 from globalmask.imaging.images import array_of, read_image
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
 
 LFS = b"version https://git-lfs"
 
@@ -28,13 +32,14 @@ def is_lfs_pointer(path: Path) -> bool:
         return stream.read(len(LFS)) == LFS
 
 
-def label_values(path: Path) -> np.ndarray:
-    """The whole-number voxels (z, y, x) of a label file; UserError where they are fractions."""
-    voxels = array_of(read_image(path))
+def read_label(path: Path) -> tuple[sitk.Image, np.ndarray]:
+    """A label file and its whole-number voxels (z, y, x); UserError where they are fractions."""
+    image = read_image(path)
+    voxels = array_of(image)
     whole = np.round(voxels)
     if not np.array_equal(whole, voxels):
         raise UserError("The label has values that are not whole numbers.", file=path)
-    return whole.astype(np.int32)
+    return image, whole.astype(np.int32)
 
 
 def unknown_values(voxels: np.ndarray, known: set[int], path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from globalmask.intake.sources.bring import Case, Found, Options
 from globalmask.intake.sources.catalogue import SOURCES
-from globalmask.intake.sources.files import label_values, matching, unknown_values
+from globalmask.intake.sources.files import matching, read_label, unknown_values
 
 IMAGE = r"(\d+)\.img\.nii\.gz"
 LABEL = r"(\d+)(?:\.img|\.label)?\.nii\.gz"
@@ -36,7 +36,7 @@ def find(folder: Path, options: Options) -> Found:
 
 def _case(number: str, ct: Path, label: Path, known: set[int]) -> Case:
     def make(folder: Path) -> Mapping[str, Path | str]:
-        unknown_values(label_values(label), known, label)
+        unknown_values(read_label(label)[1], known, label)
         return {"ct": ct, "label": label}
 
     return Case(f"imagecas_{int(number):04d}", make)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from globalmask.imaging.images import image_like, read_image, write_image
+from globalmask.imaging.images import image_like, write_image
 from globalmask.intake.sources.bring import Case, Found, Options
 from globalmask.intake.sources.catalogue import SOURCES
-from globalmask.intake.sources.files import label_values, matching, unknown_values
+from globalmask.intake.sources.files import matching, read_label, unknown_values
 
 IMAGE = r"(ct_(?:train|test)_\d{4})_image\.nii(?:\.gz)?"
 LABEL = r"(ct_(?:train|test)_\d{4})_label\.nii(?:\.gz)?"
@@ -42,7 +42,7 @@ def find(folder: Path, options: Options) -> Found:
 
 def _case(name: str, ct: Path, label: Path, values: Mapping[str, int], notes: list[str]) -> Case:
     def make(folder: Path) -> dict[str, Path | str]:
-        voxels = label_values(label)
+        image, voxels = read_label(label)
         stray = {old: int(np.count_nonzero(voxels == old)) for old in STRAY}
         for old, new in STRAY.items():
             voxels[voxels == old] = new
@@ -50,8 +50,7 @@ def _case(name: str, ct: Path, label: Path, values: Mapping[str, int], notes: li
         if not any(stray.values()):
             return {"ct": ct, "label": label}
         folder.mkdir()
-        image = image_like(voxels.astype(np.int16), read_image(label))
-        write_image(image, folder / "label.nii.gz")
+        write_image(image_like(voxels.astype(np.int16), image), folder / "label.nii.gz")
         notes.extend(f"{name}: {count} voxels of {old} became {STRAY[old]}." for old, count in stray.items() if count)
         return {"ct": ct, "label": folder / "label.nii.gz"}
 

@@ -21,7 +21,7 @@ from globalmask.imaging.geometry import cut, sub_grid
 from globalmask.imaging.images import array_of, image_like, read_image, write_image
 from globalmask.intake.sources.bring import Case, Found, LeftOut, Options
 from globalmask.intake.sources.catalogue import SOURCES
-from globalmask.intake.sources.files import is_lfs_pointer, label_values, unknown_values
+from globalmask.intake.sources.files import is_lfs_pointer, read_label, unknown_values
 from globalmask.intake.sources.structures import merge
 from globalmask.intake.volume_faults import grid_faults
 
@@ -112,9 +112,9 @@ def _ct(readers: Mapping[str, Path]) -> Path | None:
 def _map(path: Path) -> sitk.Image:
     """One reader's label of a case, uint8: a label map as it is, or made of the files of the structures."""
     if path.is_file():
-        voxels = label_values(path)
+        image, voxels = read_label(path)
         unknown_values(voxels, set(VALUES.values()), path)
-        return image_like(voxels.astype(np.uint8), read_image(path))
+        return image_like(voxels.astype(np.uint8), image)
     files = {name: _file_of(path / "segmentations", name) for name in VALUES}
     lost = [name for name in NEEDED if files[name] is None]
     if lost:
