@@ -35,6 +35,11 @@ def test_a_missing_structure_comes_with_near_names():
     assert "Lung" in str(fault)
 
 
+def test_the_nearest_name_comes_first():
+    (fault,) = missing({"left_eye": ["Eye_Lft"]}, {}, ["Eye R", "Eye_L", "Cord"])
+    assert "Did you mean 'Eye_L' or 'Eye R'?" in str(fault)
+
+
 def test_the_first_mask_wins():
     one, two = np.array([[[True, True, False]]]), np.array([[[False, True, True]]])
     assert merge([(1, one), (2, two)]).tolist() == [[[1, 1, 2]]]

@@ -89,15 +89,10 @@ def match(wanted: Mapping[str, Sequence[str]], present: Iterable[str]) -> dict[s
 def missing(wanted: Mapping[str, Sequence[str]], found: Mapping[str, str], present: Iterable[str]) -> list[UserError]:
     """A fault for each wanted structure that was not found, with the names that come near."""
     present = list(present)
-    plain = {_plain(name): name for name in present}
     faults = []
     for structure in (name for name in wanted if name not in found):
-        near = {
-            plain[hit]
-            for name in (*wanted[structure], structure)
-            for hit in difflib.get_close_matches(_plain(name), plain, n=3, cutoff=0.6)
-        }
-        hint = f"Did you mean {' or '.join(repr(name) for name in sorted(near))}? Add it" if near else "Add its name"
+        near = _near([*wanted[structure], structure], present)
+        hint = f"Did you mean {' or '.join(map(repr, near))}? Add it" if near else "Add its name"
         faults.append(
             UserError(
                 f"The structure '{structure}' is not in the data.",
@@ -115,6 +110,15 @@ def merge(masks: Sequence[tuple[int, np.ndarray]]) -> np.ndarray:
     for value, inside in reversed(masks):
         label[inside] = value
     return label
+
+
+def _near(names: Sequence[str], present: Sequence[str]) -> list[str]:
+    """At most three names in the data that come near to one of `names`, the nearest first."""
+
+    def likeness(name: str) -> float:
+        return max(difflib.SequenceMatcher(None, _plain(own), _plain(name)).ratio() for own in names)
+
+    return sorted((name for name in present if likeness(name) >= 0.6), key=likeness, reverse=True)[:3]
 
 
 def _plain(name: str) -> str:
