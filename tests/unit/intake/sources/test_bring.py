@@ -53,8 +53,9 @@ def test_a_full_disk_leaves_nothing(data, tmp_path, bring_in, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(stage, "write_text", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(UserError, match="could not be read or written") as told:
         bring_in("mmwhs", data)
+    assert "No space left" in str(told.value)
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 

@@ -104,18 +104,22 @@ def left_out_note(reasons: Mapping[str, str]) -> list[str]:
 
 @contextmanager
 def whole_folder(to: Path) -> Iterator[Path]:
-    """A folder beside `to` that takes its name on success and vanishes otherwise."""
+    """A folder beside `to` that takes its name on success and vanishes otherwise; UserError for what the disk says."""
     to = to.absolute()
-    to.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".partial-{to.name}-", dir=to.parent))
+    partial = None
     try:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".partial-{to.name}-", dir=to.parent))
         yield partial
         partial.chmod(0o777 & ~_umask())
         if to.is_dir():
             to.rmdir()
         partial.rename(to)
+    except OSError as error:
+        raise UserError("A file could not be read or written.", file=error.filename or to, found=error) from error
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        if partial:
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def _refuse(source: Source, start: Path, to: Path, options: Options) -> None:
