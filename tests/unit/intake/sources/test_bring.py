@@ -130,4 +130,4 @@ def test_an_archive_is_unpacked_beside_the_table(data, tmp_path, bring_in):
     pytest.importorskip("globalmask.intake.archive")
     archive = shutil.make_archive(str(tmp_path / "packed"), "zip", data)
     done = bring_in("mmwhs", Path(archive))
-    assert rows(done)["ct_train_1001"].ct == str(tmp_path / "imported" / "source" / "ct_train_1001_image.nii.gz")
+    assert rows(done)["ct_train_1001"].ct == str(tmp_path / "imported" / "_source" / "ct_train_1001_image.nii.gz")

@@ -79,7 +79,7 @@ def bring(source: Source, start: Path, to: Path, options: Options, *, progress: 
                 "No case of this data was found.", file=start, expected=source.title, todo=f"Get the data: {source.get}"
             )
         rows = _make(found, partial, progress)
-        _write_table(rows, partial, to, source)
+        _write_table(rows, partial, source)
         return Imported(to / "cases.tsv", len(rows), found.structures, found.notes)
 
 
@@ -143,12 +143,13 @@ def _refuse(source: Source, start: Path, to: Path, options: Options) -> None:
 
 
 def _unpacked(start: Path, partial: Path) -> Path:
+    """The folder of the data; an archive is unpacked to stay, under a name that no case can have."""
     if start.is_dir():
         return start
     from globalmask.intake.archive import extract
 
-    extract(start, partial / "source")
-    return partial / "source"
+    extract(start, partial / "_source")
+    return partial / "_source"
 
 
 def _make(found: Found, partial: Path, progress: Progress) -> dict[str, Mapping[str, Path | str]]:
@@ -169,7 +170,7 @@ def _make(found: Found, partial: Path, progress: Progress) -> dict[str, Mapping[
     return rows
 
 
-def _write_table(rows: Mapping[str, Mapping[str, Path | str]], partial: Path, to: Path, source: Source) -> None:
+def _write_table(rows: Mapping[str, Mapping[str, Path | str]], partial: Path, source: Source) -> None:
     """Write the case table, with paths from its own folder, and read it as the workflow will."""
     used = [name for name in COLUMNS if name in NEEDED or any(fields.get(name) for fields in rows.values())]
     lines = [f"# {source.title}", f"# Licence: {source.licence}. Cite: {source.citation}.", "\t".join(used)]
