@@ -38,7 +38,7 @@ Sizes = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Grid(Section):
@@ -312,6 +312,35 @@ def load(values: Mapping[str, Any], *, file: str = "the config") -> Config:
     except ValidationError as invalid:
         raise_all([_explain(error, file) for error in invalid.errors()])
         raise
+
+
+def refuse_repeated_keys(file: str | Path) -> None:
+    """Raise UserError where a YAML file has a key twice in one section: a parser keeps the last, in silence."""
+    import yaml
+
+    with open(file, encoding="utf-8") as stream:
+        faults = list(_repeated_keys(yaml.compose(stream, Loader=yaml.SafeLoader), str(file)))
+    raise_all(faults)
+
+
+def _repeated_keys(node: Any, file: str) -> Iterator[UserError]:
+    if node is None or isinstance(node.value, str):
+        return
+    pairs = node.value if node.id == "mapping" else [(None, item) for item in node.value]
+    lines: dict[str, int] = {}
+    for key, value in pairs:
+        yield from _repeated_keys(value, file)
+        if key is None or not isinstance(key.value, str):
+            continue
+        line = key.start_mark.line + 1
+        if key.value in lines:
+            yield UserError(
+                f"Option '{key.value}' is there twice.",
+                file=f"{file}, line {line}",
+                found=f"the first in line {lines[key.value]}",
+                todo="keep one of the two, or give the second another name",
+            )
+        lines.setdefault(key.value, line)
 
 
 def _explain(error: Any, file: str) -> UserError:

@@ -14,8 +14,7 @@ sys.path.insert(0, PACKAGE_PARENT)
 from globalmask import config as configuration
 from globalmask import matrix
 from globalmask.errors import UserError
-from globalmask.intake.cases import missing_data_block
-from globalmask.intake.cohort import Cohort
+from globalmask.intake.cohort import read_run
 from globalmask.provenance import code_digest
 
 
@@ -26,22 +25,18 @@ def stop(error):
 
 
 try:
-    CONFIG = configuration.load(config, file=" + ".join(map(str, workflow.configfiles)))
-    COHORTS = {name: Cohort.of(CONFIG, name) for name in CONFIG.arms}
-    absent = [cohort.wanted for cohort in COHORTS.values() if not cohort.rows]
     # A lint needs no data; everything else does.
-    if absent and "--lint" not in sys.argv:
-        raise missing_data_block(absent)
-    for cohort in COHORTS.values():
-        if cohort.rows:
-            cohort.check()
-        if cohort.proposal:
-            print(
-                f"split: auto of arm '{cohort.name}' proposes\n{cohort.proposal}",
-                file=sys.stderr,
-            )
+    CONFIG, COHORTS = read_run(
+        config, workflow.configfiles, needs_data="--lint" not in sys.argv
+    )
 except UserError as error:
     stop(error)
+for cohort in COHORTS.values():
+    if cohort.proposal:
+        print(
+            f"split: auto of arm '{cohort.name}' proposes\n{cohort.proposal}",
+            file=sys.stderr,
+        )
 
 RUN = f"results/{CONFIG.run}"
 LOGS = f"logs/{CONFIG.run}"

@@ -151,8 +151,50 @@ def test_folder_with_two_series_or_none_is_refused(tmp_path):
     dicom_folder(folder, heights=[0, 2, 4, 6], series="1.2.4")
     with pytest.raises(UserError, match="exactly one DICOM series") as caught:
         read_image(folder)
-    assert "(3 files)" in caught.value.fields["found"]
-    assert "(4 files)" in caught.value.fields["found"]
+    assert caught.value.fields["found"] == "2 series of 3, 4 files"
+
+
+def test_nothing_that_names_a_patient_is_written_again(scan, tmp_path):
+    named = sitk.Image(scan)
+    named.SetMetaData("ITK_FileNotes", "DOE^JANE")
+    named.SetMetaData("aux_file", "DOE^JANE")
+    for suffix in (".nii", ".nrrd", ".mha"):
+        path = tmp_path / f"scan{suffix}"
+        sitk.WriteImage(named, str(path))
+        assert b"DOE^JANE" in path.read_bytes()
+        write_image(read_image(path), path)
+        assert b"DOE^JANE" not in path.read_bytes()
+    assert named.GetMetaData("aux_file") == "DOE^JANE"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (b"space origin: (-10,20,5)", b"space origin: (-10,20,5", "damaged line"),
+        (b"sizes: 7", b"sizes:\x007", "damaged line"),
+        (b"\n\n", b"\n ", "no NRRD header"),
+        (b"NRRD000", b"NRXD000", "no NRRD header"),
+    ],
+)
+def test_a_damaged_nrrd_header_is_told_and_never_reaches_itk(scan, tmp_path, old, new, told):
+    path = tmp_path / "scan.nrrd"
+    sitk.WriteImage(scan, str(path))
+    assert path.read_bytes().count(old) >= 1
+    path.write_bytes(path.read_bytes().replace(old, new, 1))
+    with pytest.raises(UserError, match="cannot be read") as caught:
+        read_image(path)
+    assert told in caught.value.fields["found"]
+
+
+def test_a_place_that_is_no_number_is_told(scan, tmp_path):
+    path = tmp_path / "scan.nii"
+    sitk.WriteImage(scan, str(path))
+    raw = bytearray(path.read_bytes())
+    for offset in (268, 292):  # qoffset_x and the last number of srow_x
+        raw[offset : offset + 4] = np.array([np.nan], "<f4").tobytes()
+    path.write_bytes(raw)
+    with pytest.raises(UserError, match="no place in space"):
+        read_image(path)
 
 
 def test_image_like_keeps_the_grid_and_refuses_another_shape(scan):

@@ -1,8 +1,8 @@
 """Reading and writing volumes: the only place where a file becomes an image (DESIGN.md decision 5).
 
 NIfTI, NRRD, MetaImage or a folder with one DICOM series, through SimpleITK. ITK reads a NIfTI file that was
-cut off as if it were whole (tried with SimpleITK 2.5.7), and a DICOM series with a missing slice after a
-warning at most; both are refused here.
+cut off as if it were whole, a DICOM series with a missing slice after a warning at most, and dies of some damaged
+NRRD headers (tried with SimpleITK 2.5.7); all are refused here.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from globalmask.errors import UserError
 from globalmask.provenance import atomic
 
 FORMATS = "NIfTI (.nii, .nii.gz), NRRD, MetaImage (.mha, .mhd) or a folder with one DICOM series"
+LARGEST_NRRD_HEADER = 1 << 16
 SLICE_TOLERANCE_MM = 0.1
 """How far a DICOM slice may lie from its place: positions are written with few digits."""
 
@@ -51,13 +52,29 @@ def read_image(path: str | Path, *, case: str | None = None) -> sitk.Image:
             expected="3 dimensions, 1 value a voxel",
             todo="export one volume of the series",
         )
+    place = [*image.GetOrigin(), *image.GetSpacing(), *image.GetDirection()]
+    if not np.isfinite(place).all():
+        raise UserError(
+            "The image has no place in space: its header holds numbers that are not finite.",
+            case=case,
+            file=path,
+            found=f"origin {image.GetOrigin()}, spacing {image.GetSpacing()} mm (x, y, z)",
+            expected="finite numbers in mm",
+            todo="export the image again",
+        )
     return image
 
 
 def write_image(image: sitk.Image, path: str | Path) -> None:
-    """Write `image`, whole or not at all; the suffix decides the format, compressed where it can be."""
+    """Write `image`, whole or not at all; the suffix decides the format, compressed where it can be.
+
+    Header fields that `image` brought along (names, dates, UIDs, descriptions) are not written.
+    """
+    plain = sitk.Image(image)
+    for key in plain.GetMetaDataKeys():
+        plain.EraseMetaData(key)
     with atomic(path) as temporary:
-        sitk.WriteImage(image, str(temporary), useCompression=True, compressionLevel=1)
+        sitk.WriteImage(plain, str(temporary), useCompression=True, compressionLevel=1)
 
 
 def array_of(image: sitk.Image) -> np.ndarray:
@@ -80,6 +97,8 @@ def image_like(array: np.ndarray, reference: sitk.Image) -> sitk.Image:
 def _read_file(path: Path, *, case: str | None) -> sitk.Image:
     if path.name.endswith((".nii", ".nii.gz")):
         _refuse_truncated_nifti(path, case=case)
+    if path.suffix.lower() == ".nrrd":
+        _refuse_damaged_nrrd(path, case=case)
     try:
         return sitk.ReadImage(str(path))
     except RuntimeError as error:
@@ -88,11 +107,21 @@ def _read_file(path: Path, *, case: str | None) -> sitk.Image:
 
 def _unreadable(path: Path, error: Exception, *, case: str | None) -> UserError:
     reasons = [line.strip() for line in str(error).splitlines() if line.strip()]
+    reason = reasons[-1] if reasons else type(error).__name__
+    if "orthonormal" in reason:
+        return UserError(
+            "The axes of the image are not orthogonal unit vectors.",
+            case=case,
+            file=path,
+            found=reason,
+            expected="three orthogonal axes",
+            todo="resample the volume onto a grid without shear (a tilted gantry leaves one)",
+        )
     return UserError(
         "The image cannot be read.",
         case=case,
         file=path,
-        found=reasons[-1] if reasons else type(error).__name__,
+        found=reason,
         expected=FORMATS,
         todo="export or copy the image again, or take the case out of the case table",
     )
@@ -105,7 +134,7 @@ def _refuse_truncated_nifti(path: Path, *, case: str | None) -> None:
             header = stream.read(540)
         expected = _nifti_bytes(header)
         found = _unzipped_bytes(path, expected) if zipped else path.stat().st_size
-    except (OSError, EOFError, zlib.error, struct.error, ValueError) as error:
+    except (OSError, EOFError, zlib.error, struct.error, ValueError, OverflowError) as error:
         raise _unreadable(path, error, case=case) from error
     if found < expected:
         raise UserError(
@@ -116,6 +145,20 @@ def _refuse_truncated_nifti(path: Path, *, case: str | None) -> None:
             expected=f"{expected} bytes by its own header",
             todo="copy or export the file again, or take the case out of the case table",
         )
+
+
+def _refuse_damaged_nrrd(path: Path, *, case: str | None) -> None:
+    """The header is lines of text with closed brackets up to an empty line (teem.sourceforge.net/nrrd/format.html)."""
+    try:
+        with path.open("rb") as stream:
+            header, end, _ = stream.read(LARGEST_NRRD_HEADER).replace(b"\r\n", b"\n").partition(b"\n\n")
+        if not (header.startswith(b"NRRD") and end):
+            raise ValueError("no NRRD header with an empty line at its end")
+        for line in header.decode("utf-8").splitlines():
+            if line.count("(") != line.count(")") or not line.replace("\t", " ").isprintable():
+                raise ValueError(f"a damaged line in the header: {line[:60]!r}")
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error, case=case) from error
 
 
 def _nifti_bytes(header: bytes) -> int:
@@ -158,12 +201,12 @@ def _read_series(folder: Path, *, case: str | None) -> sitk.Image:
     series = reader.GetGDCMSeriesIDs(str(folder))
     files = [reader.GetGDCMSeriesFileNames(str(folder), name) for name in series]
     if len(series) != 1:
-        counts = ", ".join(f"{name} ({len(names)} files)" for name, names in zip(series, files, strict=True))
+        counts = ", ".join(str(len(names)) for names in files)
         raise UserError(
             "The folder does not hold exactly one DICOM series.",
             case=case,
             file=folder,
-            found=counts or "no DICOM image",
+            found=f"{len(series)} series of {counts} files" if series else "no DICOM image",
             expected="one series of a CT",
             todo="give each series a folder of its own, or name an image file",
         )

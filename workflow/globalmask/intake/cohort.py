@@ -5,16 +5,19 @@ Pure functions of the config and the case table; nothing heavy is imported here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from globalmask.config import Arm, Config, Phantom, SplitCounts
+from globalmask.config import Arm, Config, Phantom, SplitCounts, load, refuse_repeated_keys
 from globalmask.errors import UserError
 from globalmask.intake import cases, splits
-from globalmask.intake.cases import ROLES, CaseRow, WantedTable
+from globalmask.intake.cases import ROLES, CaseRow, WantedTable, missing_data_block
 from globalmask.intake.splits import Split, SplitTable
+from globalmask.intake.table import nearest
 from globalmask.matrix import fold_of
 
 
@@ -129,7 +132,8 @@ class Cohort:
         raise UserError(f"Arm '{self.name}' has no other case whose mask scenario 'ct_wrongmask' could use.", case=case)
 
     def check(self) -> None:
-        """Raise UserError where the split or the sizes do not fit the cases."""
+        """Raise UserError where the template, the split or the sizes do not fit the cases."""
+        self._check_template()
         largest = max(self.sizes)
         for replicate in range(self.config.replicates):
             train = len(self.split(replicate).train_order)
@@ -140,11 +144,57 @@ class Cohort:
                     todo=f"shorten 'sizes' of arm '{self.name}' or change its 'split'",
                 )
 
+    def _check_template(self) -> None:
+        """The template is a case, or a file that is there and no case's CT: such a case would be in every fold."""
+        registration = self.arm.registration
+        if registration is None or self.template_case:
+            return
+        given = Path(registration.template)
+        where = f"arms.{self.name}.registration.template"
+        if not given.is_file():
+            raise UserError(
+                f"The template of arm '{self.name}' is neither one of its cases nor a file.",
+                file=where,
+                found=f"{registration.template!r}; {nearest(given.absolute())}",
+                expected=f"a CT file, or a case: {', '.join(list(self.cases)[:3])} …",
+            )
+        for row in self.rows:
+            if row.ct and os.path.realpath(row.ct) == os.path.realpath(given):
+                raise UserError(
+                    f"The template of arm '{self.name}' is the CT of a case that may be drawn for the test.",
+                    case=row.case,
+                    file=where,
+                    found=registration.template,
+                    expected="a file of no case, or the id of a case, which then trains in every fold",
+                    todo=f"write `template: {row.case}`",
+                )
+
     @property
     def wanted(self) -> WantedTable:
         """The case table that is looked for, for the message that says it is missing."""
         table = Path(str(self.arm.cases))
         return WantedTable(self.name, table, _folder(self.config, self.arm), self.arm.structures)
+
+
+def read_run(
+    values: Mapping[str, Any], files: Sequence[str | Path], *, needs_data: bool = True
+) -> tuple[Config, dict[str, Cohort]]:
+    """The validated config of parsed YAML `files`, and the cohort of each arm, with everything checked.
+
+    Raises UserError for faults of the config, the case tables, splits and templates; without
+    `needs_data` an arm whose case table is missing has no rows instead.
+    """
+    for file in files:
+        refuse_repeated_keys(file)
+    config = load(values, file=" + ".join(map(str, files)))
+    cohorts = {name: Cohort.of(config, name) for name in config.arms}
+    absent = [cohort.wanted for cohort in cohorts.values() if not cohort.rows]
+    if absent and needs_data:
+        raise missing_data_block(absent)
+    for cohort in cohorts.values():
+        if cohort.rows:
+            cohort.check()
+    return config, cohorts
 
 
 def _folder(config: Config, arm: Arm) -> Path | None:
