@@ -88,7 +88,7 @@ def test_every_fault_is_told_at_once_with_the_nearest_key():
         ("variants.modern.scenarios", ["ct+mask"], "'ct_mask'"),
         ("variants.modern.preset", "fast", "'paper' or 'modern'"),
         ("seed", "tomorrow", "integer"),
-        ("run", "a/b", "pattern"),
+        ("run", "a/b", "names a folder"),
     ],
 )
 def test_what_cannot_work_is_refused(path, value, told):

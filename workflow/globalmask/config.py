@@ -7,8 +7,9 @@ Imported when the Snakefile is parsed, so nothing heavy is imported here.
 from __future__ import annotations
 
 import difflib
+import math
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -34,6 +35,9 @@ Shift = Literal[
     "offset_up", "offset_down", "scale_up", "scale_down", "gamma_up", "gamma_down",
     "inversion", "noise", "blur", "bias_field", "streaks",
 ]  # fmt: skip
+Scenarios = Annotated[tuple[Scenario, ...], Field(min_length=1)]
+Names = Annotated[tuple[Name, ...], Field(min_length=1)]
+Replicates = dict[Annotated[int, Field(ge=1)] | Literal["full"], Annotated[int, Field(ge=1)]]
 Sizes = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
 
 
@@ -201,9 +205,9 @@ class Variant(Section):
     """Everything about training and masks that is not the network's input."""
 
     preset: Literal["paper", "modern"]
-    arms: tuple[Name, ...] | None = Field(None, description="all arms when left out")
-    scenarios: tuple[Scenario, ...] = ("ct", "mask", "ct_mask")
-    replicates: dict[Annotated[int, Field(ge=1)] | Literal["full"], Annotated[int, Field(ge=1)]] | None = Field(
+    arms: Names | None = Field(None, description="all arms when left out")
+    scenarios: Scenarios = ("ct", "mask", "ct_mask")
+    replicates: Annotated[Replicates, Field(min_length=1)] | None = Field(
         None, description="training sizes of this variant and the replicates at each; the run's when left out"
     )
     mask: dict[Name, MaskSettings] = Field(default_factory=dict, description="other recipe for an arm")
@@ -223,7 +227,7 @@ class Robustness(Section):
 
     shifts: Annotated[tuple[Shift, ...], Field(min_length=1)] = typing.get_args(Shift)
     sizes: Annotated[tuple[Annotated[int, Field(ge=1)] | Literal["full"], ...], Field(min_length=1)] = ("full",)
-    variants: tuple[Name, ...] | None = Field(None, description="the first variant of each arm when left out")
+    variants: Names | None = Field(None, description="the first variant of each arm when left out")
 
 
 class Config(Section):
@@ -252,6 +256,8 @@ class Config(Section):
         for name, variant in self.variants.items():
             if name in RESERVED_VARIANTS:
                 yield f"'{name}' is a folder of every arm and cannot name a variant"
+            if len(set(variant.scenarios)) < len(variant.scenarios):
+                yield f"variant '{name}' names a scenario twice"
             if max((variant.replicates or {}).values(), default=1) > self.replicates:
                 yield f"variant '{name}' asks for more replicates than the {self.replicates} of the run"
             unknown = {*(variant.arms or ()), *variant.mask} - set(self.arms)
@@ -310,8 +316,32 @@ def load(values: Mapping[str, Any], *, file: str = "the config") -> Config:
     try:
         return Config.model_validate(dict(values))
     except ValidationError as invalid:
-        raise_all([_explain(error, file) for error in invalid.errors()])
+        raise_all([_explain(error, file) for error in _of_the_kind_meant(invalid.errors())])
         raise
+
+
+def _of_the_kind_meant(errors: Sequence[Any]) -> Iterator[Any]:
+    """Errors without those of the other kind where an option is a word (`auto`) or something else."""
+    words = {error["loc"][:-1]: error["input"] for error in errors if _of_a_word(error)}
+    for error in errors:
+        loc = error["loc"]
+        option = next((loc[:end] for end in range(len(loc)) if loc[:end] in words), None)
+        if option is None:
+            yield error
+        elif _of_a_word(error) == isinstance(words[option], str):
+            yield error | {"loc": option + loc[len(option) + 1 :]}
+
+
+def _of_a_word(error: Any) -> bool:
+    return any(str(part).startswith("literal[") for part in error["loc"][-1:])
+
+
+EXPECTED = {
+    "string_pattern_mismatch": "a letter, then letters, digits or underscores: it names a folder",
+    "model_type": "a section of options, each 'name: value'",
+    "dict_type": "a section, each line 'name: value'",
+}
+"""By pydantic's name of an error, where its own words would not help."""
 
 
 def refuse_repeated_keys(file: str | Path) -> None:
@@ -344,7 +374,7 @@ def _repeated_keys(node: Any, file: str) -> Iterator[UserError]:
 
 
 def _explain(error: Any, file: str) -> UserError:
-    keys = [str(part) for part in error["loc"]]
+    keys = [str(part) for part in error["loc"] if part != "[key]"]
     where = ".".join(keys) or "top level"
     if error["type"] == "extra_forbidden":
         known = sorted(_keys_beside(keys))
@@ -353,12 +383,25 @@ def _explain(error: Any, file: str) -> UserError:
         return UserError(f"Unknown option '{where}'.", file=file, found=keys[-1], todo=todo)
     if error["type"] == "missing":
         return UserError(f"Option '{where}' is missing.", file=file, todo=f"add '{keys[-1]}'")
+    if error["type"] == "value_error":
+        subject = f"Option '{where}'" if keys else "The config"
+        return UserError(f"{subject} does not fit: {error['ctx']['error']}.", file=file)
     return UserError(
         f"Option '{where}' does not fit.",
         file=file,
         found=None if isinstance(error["input"], dict) else repr(error["input"]),
-        expected=error["msg"].removeprefix("Value error, "),
+        expected=EXPECTED.get(error["type"]) or error["msg"].removeprefix("Input should be "),
+        todo=_as_number(error["input"]),
     )
+
+
+def _as_number(text: Any) -> str | None:
+    """What to write instead of a number that YAML reads as text: it wants a dot and a sign, 1.0e+3."""
+    try:
+        number = float(text) if isinstance(text, str) else math.nan
+    except ValueError:
+        return None
+    return f"write {number:g}, which YAML does not read as text" if math.isfinite(number) else None
 
 
 def _keys_beside(location: list[str]) -> set[str]:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from dicom_series import dicom_folder
 from globalmask.errors import UserError
 from globalmask.imaging.images import array_of, image_like, read_image, write_image
 
@@ -18,32 +19,6 @@ def scan() -> sitk.Image:
     image.SetOrigin((-10.0, 20.0, 5.0))
     image.SetDirection((-1, 0, 0, 0, 0, 1, 0, 1, 0))
     return image
-
-
-def dicom_folder(folder, *, heights, series="1.2.3", shift_mm=0.0):
-    """One CT series with a slice at each of `heights` (mm); each slice holds its own number."""
-    folder.mkdir(exist_ok=True)
-    writer = sitk.ImageFileWriter()
-    writer.KeepOriginalImageUIDOn()
-    for number, height in enumerate(heights):
-        image = sitk.GetImageFromArray(np.full((1, 4, 5), number, np.int16))
-        image.SetSpacing((1.5, 1.5, 2.0))
-        fields = {
-            "0008|0060": "CT",
-            "0008|0016": "1.2.840.10008.5.1.4.1.1.2",
-            "0008|0018": f"{series}.{number + 1}",
-            "0020|000d": "1.2.9",
-            "0020|000e": series,
-            "0020|0013": str(number + 1),
-            "0020|0032": f"0\\{shift_mm * number}\\{height}",
-            "0020|0037": "1\\0\\0\\0\\1\\0",
-            "0020|0052": "1.2.8",
-        }
-        for key, value in fields.items():
-            image.SetMetaData(key, value)
-        writer.SetFileName(str(folder / f"{series}-{number}.dcm"))
-        writer.Execute(image)
-    return folder
 
 
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".nrrd", ".mha"])

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,52 +11,14 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+import bad_volumes as bad
+from bad_volumes import VALUES, contours, head, volume
 from globalmask.errors import UserError
 from globalmask.intake.check import check_case, check_cohort
 
-VALUES = {"brain_stem": 1, "left_eye": 2, "right_eye": 3}
-SHAPE = (16, 20, 24)
-SPACING_MM = (3.0, 2.0, 2.0)
 
-
-def head(dtype: type = np.int16) -> np.ndarray:
-    """An ellipsoid of 40 HU in air, (z, y, x), with a little structure so that it is not constant."""
-    z, y, x = (np.linspace(-1, 1, n) for n in SHAPE)
-    inside = (z[:, None, None] ** 2 + y[None, :, None] ** 2 + x[None, None, :] ** 2) < 0.8
-    return np.where(inside, 40 + (np.arange(SHAPE[2]) % 5), -1000).astype(dtype)
-
-
-def contours(dtype: type = np.uint8) -> np.ndarray:
-    """Brain stem in the middle; x grows to the patient's left, so the left eye has the larger index."""
-    label = np.zeros(SHAPE, dtype)
-    label[6:9, 10:13, 11:13] = 1
-    label[8:10, 5:8, 15:18] = 2
-    label[8:10, 5:8, 6:9] = 3
-    return label
-
-
-def volume(array: np.ndarray, **grid: Any) -> sitk.Image:
-    image = sitk.GetImageFromArray(array)
-    image.SetSpacing(grid.get("spacing", SPACING_MM[::-1]))
-    image.SetOrigin(grid.get("origin", (-20.0, -15.0, 30.0)))
-    image.SetDirection(grid.get("direction", np.eye(3).ravel().tolist()))
-    return image
-
-
-@dataclass
-class Place:
+class Place(bad.Place):
     """A case on disk that a test spoils, and what `check_case` says about it."""
-
-    folder: Path
-    ct: Path
-    label: Path
-    mask: Path | None = None
-
-    def write_ct(self, array: np.ndarray, **grid: Any) -> None:
-        sitk.WriteImage(volume(array, **grid), str(self.ct))
-
-    def write_label(self, array: np.ndarray, **grid: Any) -> None:
-        sitk.WriteImage(volume(array, **grid), str(self.label))
 
     def check(self, case: str = "head_1", **options: Any) -> dict[str, Any]:
         facts, picture = self.folder / f"{case}.json", self.folder / f"{case}.png"
@@ -70,10 +30,7 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    place = Place(tmp_path, tmp_path / "ct.nii.gz", tmp_path / "label.nii.gz")
-    place.write_ct(head())
-    place.write_label(contours())
-    return place
+    return Place.good(tmp_path)
 
 
 def test_a_good_case_has_facts_and_no_fault(place: Place) -> None:
@@ -96,232 +53,85 @@ def test_a_good_case_has_facts_and_no_fault(place: Place) -> None:
     }
 
 
-def spoil_cut_gzip(place: Place) -> None:
-    place.ct.write_bytes(place.ct.read_bytes()[:-200])
-
-
-def spoil_cut_content(place: Place) -> None:
-    place.ct.write_bytes(gzip.compress(gzip.decompress(place.ct.read_bytes())[:-3000]))
-
-
-def spoil_zero_bytes(place: Place) -> None:
-    place.ct.write_bytes(b"")
-
-
-def spoil_text(place: Place) -> None:
-    place.label.write_text("moved to the other disk\n" * 40)
-
-
-def spoil_missing(place: Place) -> None:
-    place.label.rename(place.folder / "labels.nii.gz")
-
-
-def spoil_2d(place: Place) -> None:
-    sitk.WriteImage(sitk.GetImageFromArray(head()[8]), str(place.ct))
-
-
-def spoil_4d(place: Place) -> None:
-    sitk.WriteImage(sitk.JoinSeries([volume(head()), volume(head())]), str(place.ct))
-
-
-def spoil_colour(place: Place) -> None:
-    sitk.WriteImage(sitk.Compose([volume(head())] * 3), str(place.ct))
-
-
-def spoil_one_slice(place: Place) -> None:
-    place.write_ct(head()[8:9])
-    place.write_label(contours()[8:9])
-
-
-def spoil_nan(place: Place) -> None:
-    array = head(np.float32)
-    array[3, 4, 5] = np.nan
-    place.write_ct(array)
-
-
-def spoil_nan_nrrd(place: Place) -> None:
-    array = head(np.float32)
-    array[3, 4, 5] = np.nan
-    place.ct = place.folder / "ct.nrrd"
-    place.write_ct(array)
-
-
-def spoil_infinite(place: Place) -> None:
-    array = head(np.float32)
-    array[3, 4, 5:7] = np.inf
-    place.write_ct(array)
-
-
-def spoil_constant(place: Place) -> None:
-    place.write_ct(np.full(SHAPE, -1000, np.int16))
-
-
-def spoil_unsigned(place: Place) -> None:
-    place.write_ct((head() + 1024).astype(np.uint16))
-
-
-def spoil_scaled(place: Place) -> None:
-    place.write_ct(np.clip((head(np.float32) + 200) / 400, 0, 1))
-
-
-def spoil_grey(place: Place) -> None:
-    place.write_ct(np.where(head() > 0, 140, 0).astype(np.uint8))
-
-
-def spoil_intercept_twice(place: Place) -> None:
-    place.write_ct(head() - 1024)
-
-
-def spoil_metres(place: Place) -> None:
-    place.write_ct(head(), spacing=(0.002, 0.002, 0.003))
-    place.write_label(contours(), spacing=(0.002, 0.002, 0.003))
-
-
-def spoil_micrometres(place: Place) -> None:
-    place.write_ct(head(), spacing=(2000, 2000, 3000))
-
-
-def spoil_one_spacing(place: Place) -> None:
-    place.write_ct(head(), spacing=(2, 2, 30))
-
-
-def patch_header(path: Path, offset: int, values: np.ndarray) -> None:
-    """Overwrite part of the NIfTI-1 header of a .nii.gz file."""
-    raw = bytearray(gzip.decompress(path.read_bytes()))
-    raw[offset : offset + values.nbytes] = values.tobytes()
-    path.write_bytes(gzip.compress(bytes(raw)))
-
-
-def spoil_zero_spacing(place: Place) -> None:
-    patch_header(place.ct, 88, np.array([0], "<f4"))
-
-
-def spoil_negative_spacing(place: Place) -> None:
-    patch_header(place.ct, 84, np.array([-2], "<f4"))
-
-
-def spoil_sheared(place: Place) -> None:
-    # srow_x (offset 280) leans by a third of a voxel per slice, as a tilted gantry written without resampling.
-    patch_header(place.ct, 252, np.array([0, 1], "<i2"))
-    patch_header(place.ct, 280, np.array([-2, 0, 1, 20, 0, -2, 0, 15, 0, 0, 3, 30], "<f4"))
-
-
-def spoil_sheared_mha(place: Place) -> None:
-    path = place.folder / "ct.mha"
-    sitk.WriteImage(volume(head()), str(path))
-    raw = path.read_bytes()
-    path.write_bytes(raw.replace(b"TransformMatrix = 1 0 0 0 1 0 0 0 1", b"TransformMatrix = 1 0 0 0 1 0 0.5 0 1"))
-    place.ct = path
-
-
-def spoil_label_shift(place: Place) -> None:
-    place.write_label(contours(), origin=(-20.0, -15.0, 33.2))
-
-
-def spoil_label_flip(place: Place) -> None:
-    place.write_label(contours(), direction=[-1, 0, 0, 0, 1, 0, 0, 0, 1])
-
-
-def spoil_label_order(place: Place) -> None:
-    sitk.WriteImage(sitk.DICOMOrient(volume(contours()), "RAS"), str(place.label))
-
-
-def spoil_label_size(place: Place) -> None:
-    place.write_label(contours()[:, :, :-1])
-
-
-def spoil_label_spacing(place: Place) -> None:
-    place.write_label(contours(), spacing=(2, 2, 3.5))
-
-
-def spoil_fraction(place: Place) -> None:
-    place.write_label(contours(np.float32) * np.float32(0.999))
-
-
-def spoil_label_nan(place: Place) -> None:
-    label = contours(np.float32)
-    label[0, 0, 0] = np.nan
-    place.write_label(label)
-
-
-def spoil_stray(place: Place) -> None:
-    label = contours(np.uint16)
-    label[2, 2, 2:5] = 421
-    place.write_label(label)
-
-
-def spoil_absent(place: Place) -> None:
-    label = contours()
-    label[label == 2] = 0
-    place.write_label(label)
-
-
-def spoil_empty(place: Place) -> None:
-    place.write_label(np.zeros(SHAPE, np.uint8))
-
-
-def spoil_sides(place: Place) -> None:
-    place.write_label(contours()[:, :, ::-1])
-
-
-def spoil_mask_empty(place: Place) -> None:
-    place.mask = place.folder / "mask.nii.gz"
-    sitk.WriteImage(volume(np.zeros(SHAPE, np.uint8)), str(place.mask))
-
-
-def spoil_mask_shift(place: Place) -> None:
-    place.mask = place.folder / "mask.nii.gz"
-    sitk.WriteImage(volume((head() > 0).astype(np.uint8), origin=(0, 0, 0)), str(place.mask))
-
-
-def spoil_no_dicom(place: Place) -> None:
-    place.ct = place.folder / "empty_folder"
-    place.ct.mkdir()
-
-
 BAD = [
-    (spoil_cut_gzip, "The image is truncated", "bytes"),
-    (spoil_cut_content, "The image is truncated", "bytes"),
-    (spoil_zero_bytes, "The image cannot be read", ""),
-    (spoil_text, "The image cannot be read", ""),
-    (spoil_missing, "The label file does not exist", "labels.nii.gz"),
-    (spoil_2d, "The image is not one plain volume", "2 dimensions"),
-    (spoil_4d, "The image is not one plain volume", "4 dimensions"),
-    (spoil_colour, "The image is not one plain volume", "3 values a voxel"),
-    (spoil_one_slice, "The CT is no volume", "24 x 20 x 1 voxels"),
-    (spoil_nan, "The CT has voxels that are not numbers", "1 voxels"),
-    (spoil_infinite, "The CT has voxels that are not numbers", "2 voxels"),
-    (spoil_nan_nrrd, "The CT has voxels that are not numbers", "1 of 7680 voxels"),
-    (spoil_constant, "The CT is constant", "-1000 in every voxel"),
-    (spoil_unsigned, "The CT is not in Hounsfield units", "values 24 to 1068: air, which should be near -1000"),
-    (spoil_scaled, "The CT is not in Hounsfield units", "scaled to 0 … 1"),
-    (spoil_grey, "The CT is not in Hounsfield units", "grey values of a picture"),
-    (spoil_intercept_twice, "The CT is not in Hounsfield units", "0.0 % of the voxels lie between -200 and 300"),
-    (spoil_metres, "The voxel spacing of the CT is not plausible", "0.002 x 0.002 x 0.003 mm"),
-    (spoil_micrometres, "The voxel spacing of the CT is not plausible", "2000 x 2000 x 3000 mm"),
-    (spoil_one_spacing, "The voxel spacing of the CT is not plausible", "2 x 2 x 30 mm"),
-    (spoil_sheared, "The image cannot be read", "orthonormal"),
-    (spoil_sheared_mha, "The axes of the CT are not orthogonal unit vectors", "direction"),
-    (spoil_label_shift, "The label and the CT lie on different grids", "origin differs by 3.2 mm foot-head"),
-    (spoil_label_flip, "The label and the CT lie on different grids", "direction RPS against LPS"),
-    (spoil_label_order, "The label and the CT lie on different grids", "direction RAS against LPS"),
-    (spoil_label_size, "The label and the CT lie on different grids", "size (23, 20, 16) against (24, 20, 16)"),
-    (spoil_label_spacing, "The label and the CT lie on different grids", "spacing 2 x 2 x 3.5 mm against 2 x 2 x 3 mm"),
-    (spoil_fraction, "The label has values that are not whole numbers", "54 voxels, such as 0.999, 1.998, 2.997"),
-    (spoil_label_nan, "The label has voxels that are not numbers", "1 voxels"),
-    (spoil_zero_spacing, "The voxel spacing of the CT is not positive", "2 x 2 x 0 mm"),
-    (spoil_negative_spacing, "The voxel spacing of the CT is not positive", "2 x -2 x 3 mm"),
-    (spoil_stray, "The label has unknown values", "421 (0.036 ml; nearest known value 3 = right_eye)"),
-    (spoil_absent, "The structure 'left_eye' is missing", "values 1 (brain_stem, 0.216 ml), 3 (right_eye, 0.216 ml)"),
-    (spoil_empty, "The label is empty", "none of the structures' values"),
-    (spoil_sides, "Left and right are swapped: 'left_eye' lies to the patient's right", "18.0 mm further right"),
-    (spoil_mask_empty, "The mask is empty", "0%"),
-    (spoil_mask_shift, "The mask and the CT lie on different grids", "origin differs by 20.0 mm left-right"),
-    (spoil_no_dicom, "The folder does not hold exactly one DICOM series", "no DICOM image"),
+    (bad.cut_gzip, "The image is truncated", "bytes"),
+    (bad.cut_content, "The image is truncated", "bytes"),
+    (bad.zero_bytes, "The image cannot be read", ""),
+    (bad.text, "The image cannot be read", ""),
+    (bad.missing, "The label file does not exist", "labels.nii.gz"),
+    (bad.flat, "The image is not one plain volume", "2 dimensions"),
+    (bad.four_dimensions, "The image is not one plain volume", "4 dimensions"),
+    (bad.colour, "The image is not one plain volume", "3 values a voxel"),
+    (bad.one_slice, "The CT is no volume", "24 x 20 x 1 voxels"),
+    (bad.nan, "The CT has voxels that are not numbers", "1 voxels"),
+    (bad.infinite, "The CT has voxels that are not numbers", "2 voxels"),
+    (bad.nan_nrrd, "The CT has voxels that are not numbers", "1 of 7680 voxels"),
+    (bad.constant, "The CT is constant", "-1000 in every voxel"),
+    (
+        bad.unsigned,
+        "The CT is not in Hounsfield units",
+        "values 24 to 1068: air, which should be near -1000",
+    ),
+    (bad.scaled, "The CT is not in Hounsfield units", "scaled to 0 … 1"),
+    (bad.grey, "The CT is not in Hounsfield units", "grey values of a picture"),
+    (
+        bad.intercept_twice,
+        "The CT is not in Hounsfield units",
+        "0.0 % of the voxels lie between -200 and 300",
+    ),
+    (bad.metres, "The voxel spacing of the CT is not plausible", "0.002 x 0.002 x 0.003 mm"),
+    (bad.micrometres, "The voxel spacing of the CT is not plausible", "2000 x 2000 x 3000 mm"),
+    (bad.one_spacing, "The voxel spacing of the CT is not plausible", "2 x 2 x 30 mm"),
+    (bad.sheared, "The axes of the image are not orthogonal unit vectors", "orthonormal"),
+    (bad.sheared_mha, "The axes of the CT are not orthogonal unit vectors", "direction"),
+    (
+        bad.label_shift,
+        "The label and the CT lie on different grids",
+        "origin differs by 3.2 mm foot-head",
+    ),
+    (bad.label_flip, "The label and the CT lie on different grids", "direction RPS against LPS"),
+    (bad.label_order, "The label and the CT lie on different grids", "direction RAS against LPS"),
+    (
+        bad.label_size,
+        "The label and the CT lie on different grids",
+        "size (23, 20, 16) against (24, 20, 16)",
+    ),
+    (
+        bad.label_spacing,
+        "The label and the CT lie on different grids",
+        "spacing 2 x 2 x 3.5 mm against 2 x 2 x 3 mm",
+    ),
+    (
+        bad.fraction,
+        "The label has values that are not whole numbers",
+        "54 voxels, such as 0.999, 1.998, 2.997",
+    ),
+    (bad.label_nan, "The label has voxels that are not numbers", "1 voxels"),
+    (bad.zero_spacing, "The voxel spacing of the CT is not positive", "2 x 2 x 0 mm"),
+    (bad.negative_spacing, "The voxel spacing of the CT is not positive", "2 x -2 x 3 mm"),
+    (bad.stray, "The label has unknown values", "421 (0.036 ml; nearest known value 3 = right_eye)"),
+    (
+        bad.absent,
+        "The structure 'left_eye' is missing",
+        "values 1 (brain_stem, 0.216 ml), 3 (right_eye, 0.216 ml)",
+    ),
+    (bad.empty, "The label is empty", "none of the structures' values"),
+    (
+        bad.sides,
+        "Left and right are swapped: 'left_eye' lies to the patient's right",
+        "18.0 mm further right",
+    ),
+    (bad.mask_empty, "The mask is empty", "0%"),
+    (
+        bad.mask_shift,
+        "The mask and the CT lie on different grids",
+        "origin differs by 20.0 mm left-right",
+    ),
+    (bad.no_dicom, "The folder does not hold exactly one DICOM series", "no DICOM image"),
 ]
 
 
-@pytest.mark.parametrize(("spoil", "what", "found"), BAD, ids=[row[0].__name__[6:] for row in BAD])
+@pytest.mark.parametrize(("spoil", "what", "found"), BAD, ids=[row[0].__name__ for row in BAD])
 def test_a_bad_case_gives_its_block(place: Place, spoil: Callable[[Place], None], what: str, found: str) -> None:
     spoil(place)
 
@@ -345,8 +155,8 @@ def test_a_case_without_ct_is_a_fault_only_where_a_ct_is_needed(place: Place) ->
 
 
 def test_several_faults_are_told_together(place: Place) -> None:
-    spoil_unsigned(place)
-    spoil_absent(place)
+    bad.unsigned(place)
+    bad.absent(place)
     place.write_label(np.where(contours() == 2, 0, contours()), origin=(0, 0, 0))
 
     whats = [fault["what"] for fault in place.check()["faults"]]
@@ -359,7 +169,7 @@ def test_several_faults_are_told_together(place: Place) -> None:
 
 
 def test_ignored_values_are_no_fault_and_are_recorded(place: Place) -> None:
-    spoil_stray(place)
+    bad.stray(place)
 
     found = place.check(ignored_values=(421, 500))
 
@@ -474,10 +284,10 @@ def test_a_good_cohort_writes_its_table(place: Place) -> None:
 
 def test_all_faults_of_all_cases_are_told_at_once(place: Place) -> None:
     jsons = cohort(place, "head_1")
-    spoil_stray(place)
+    bad.stray(place)
     place.check(case="head_2")
-    spoil_empty(place)
-    spoil_unsigned(place)
+    bad.empty(place)
+    bad.unsigned(place)
     place.check(case="head_3")
     jsons += [place.folder / "head_2.json", place.folder / "head_3.json"]
 

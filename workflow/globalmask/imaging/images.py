@@ -113,7 +113,7 @@ def _unreadable(path: Path, error: Exception, *, case: str | None) -> UserError:
             "The axes of the image are not orthogonal unit vectors.",
             case=case,
             file=path,
-            found=reason,
+            found="direction cosines that are not orthonormal",
             expected="three orthogonal axes",
             todo="resample the volume onto a grid without shear (a tilted gantry leaves one)",
         )
@@ -163,6 +163,8 @@ def _refuse_damaged_nrrd(path: Path, *, case: str | None) -> None:
 
 def _nifti_bytes(header: bytes) -> int:
     """Bytes that a single-file NIfTI needs by its header (nifti1.h, nifti2.h); ValueError for another file."""
+    if len(header) < 348:
+        raise ValueError(f"{len(header)} bytes, too few for a NIfTI header" if header else "an empty file")
     for order in "<>":
         (size,) = struct.unpack(order + "i", header[:4])
         if size == 348:
@@ -189,7 +191,7 @@ def _unzipped_bytes(path: Path, expected: int) -> int:
     found = 0
     try:
         with gzip.open(path, "rb") as stream:
-            while block := stream.read(1 << 22):
+            while block := stream.read1(1 << 22):
                 found += len(block)
     except (EOFError, zlib.error, gzip.BadGzipFile):
         return min(found, expected - 1)

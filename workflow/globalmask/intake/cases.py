@@ -127,6 +127,7 @@ def _field_faults(fields: Mapping[str, str], where: str, required: Sequence[str]
             case=_shown(case),
             file=where,
             expected="a file or folder",
+            todo="Name it, or put a '#' before the line.",
         )
         for name in dict.fromkeys(required)
         if not fields[name]

@@ -49,6 +49,8 @@ class Findings:
     faults: list[UserError] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
+    broken_grid: bool = False
+    """A grid is wrong by itself: comparing it with another would tell the same fault twice."""
 
     def add(self, faults: Sequence[UserError], file: object) -> None:
         """Add faults, each with its case and file."""
@@ -154,7 +156,10 @@ def _read(path: str | Path, findings: Findings, name: str) -> sitk.Image | None:
     except UserError as error:
         findings.add([error], path)
         return None
-    findings.add(nifti_faults(path, name) or volume_faults.geometry_faults(image, name), path)
+    mended, numbers = nifti_faults(path, name)
+    grid = mended or volume_faults.geometry_faults(image, name)
+    findings.add(grid + numbers, path)
+    findings.broken_grid |= bool(grid)
     findings.facts[name.lower()] = volume_faults.geometry_facts(image) | {
         "sha256": _sha256(Path(path)),
         "voxels_sha256": _voxels_sha256(sitk.GetArrayViewFromImage(image)),
@@ -186,7 +191,7 @@ def _check_label(
     image = _read(path, findings, "label")
     if image is None:
         return None
-    if ct is not None:
+    if ct is not None and not findings.broken_grid:
         findings.add(volume_faults.grid_faults(image, ct, name="label", other="CT"), path)
         _record_difference(findings, "label", volume_faults.grid_difference(image, ct))
     voxels = sitk.GetArrayViewFromImage(image)
@@ -206,7 +211,7 @@ def _check_mask(path: str | Path, findings: Findings, reference: sitk.Image | No
     image = _read(path, findings, "mask")
     if image is None:
         return
-    if reference is not None:
+    if reference is not None and not findings.broken_grid:
         findings.add(volume_faults.grid_faults(image, reference, name="mask", other=other), path)
         _record_difference(findings, "mask", volume_faults.grid_difference(image, reference))
     inside = sitk.GetArrayViewFromImage(image) != 0

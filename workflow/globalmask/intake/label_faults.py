@@ -72,16 +72,14 @@ def label_faults(facts: Mapping[str, Any]) -> list[UserError]:
     structures, unknown = facts["structures"], facts["unknown_ml"]
     wanted = {name: about["value"] for name, about in structures.items()}
     faults = [_unknown(unknown, wanted)] if unknown else []
-    if not any(about["voxels"] for about in structures.values()) and not unknown:
-        faults.append(
-            UserError(
-                "The label is empty.",
-                found="none of the structures' values",
-                expected=_values_text(wanted),
-                todo="Is this the label of this case? If so, correct 'structures' in the config.",
-            )
+    if not any(about["voxels"] for about in structures.values()):
+        empty = UserError(
+            "The label is empty.",
+            found="none of the structures' values",
+            expected=_values_text(wanted),
+            todo="Is this the label of this case? If so, correct 'structures' in the config.",
         )
-        return faults
+        return faults or [empty]
     faults += [
         UserError(
             f"The structure '{name}' is missing in the label.",

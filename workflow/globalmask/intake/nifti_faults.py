@@ -19,18 +19,17 @@ FLOATS = {16: "f4", 64: "f8"}
 BLOCK_BYTES = 1 << 22
 
 
-def nifti_faults(path: str | Path, name: str) -> list[UserError]:
-    """Faults in the bytes of a NIfTI file that `read_image` has accepted; none for other formats."""
+def nifti_faults(path: str | Path, name: str) -> tuple[list[UserError], list[UserError]]:
+    """Faults of the grid and of the numbers in a NIfTI file that `read_image` has accepted; none for other formats."""
     path = Path(path)
     if not path.name.endswith((".nii", ".nii.gz")):
-        return []
+        return [], []
     with gzip.open(path) if path.name.endswith(".gz") else path.open("rb") as stream:
         spacing, code, order, offset = _header(stream.read(540))
-        faults = _spacing_faults(spacing, name)
-        if code in FLOATS:
-            stream.seek(offset)
-            faults += _number_faults(stream, np.dtype(order + FLOATS[code]), name)
-    return faults
+        if code not in FLOATS:
+            return _spacing_faults(spacing, name), []
+        stream.seek(offset)
+        return _spacing_faults(spacing, name), _number_faults(stream, np.dtype(order + FLOATS[code]), name)
 
 
 def _header(raw: bytes) -> tuple[tuple[float, ...], int, str, int]:

@@ -113,6 +113,7 @@ def _row_faults(where: str, row: Mapping[str, str], known: set[str]) -> list[Use
                 "The split table names a case that the case table does not have.",
                 file=where,
                 found=repr(row["case"]),
+                todo="Correct the id, or add the case to the case table.",
             )
         )
     if row["role"] not in ROLES:
@@ -149,7 +150,11 @@ def _fold_faults(
                 todo="Add them to the split table, or put a '#' before them in the case table.",
             )
         )
-    faults += [UserError(f"No case has the role '{role}'.", file=where) for role in ROLES if role not in roles.values()]
+    faults += [
+        UserError(f"No case has the role '{role}'.", file=where, expected="at least one case in every role")
+        for role in ROLES
+        if role not in roles.values()
+    ]
     if template_case is not None and roles.get(template_case, "train") != "train":
         faults.append(
             UserError(
@@ -157,6 +162,7 @@ def _fold_faults(
                 case=template_case,
                 file=where,
                 found=roles[template_case],
+                todo="Give it the role 'train' in every fold, or choose another template.",
             )
         )
     for unit in units_of(list(roles), groups):

@@ -72,7 +72,12 @@ def _text(table: Path) -> str:
     try:
         raw = table.read_bytes()
     except FileNotFoundError as error:
-        raise UserError("The table does not exist.", file=table, found=nearest(table.absolute())) from error
+        raise UserError(
+            "The table does not exist.",
+            file=table,
+            found=nearest(table.absolute()),
+            todo="Correct its path in the config, or put it there.",
+        ) from error
     except OSError as error:
         raise UserError("The table cannot be read.", file=table, found=error.strerror) from error
     try:
