@@ -113,6 +113,8 @@ TABLES: dict[str, str | bytes] = {
     "no label": TABLE.replace("b_label.nii", ""),
     "no ct": TABLE.replace("b_ct.nii", ""),
     "no such file": TABLE.replace("b_label", "bb_label"),
+    "angle brackets in a path": TABLE.replace("b_ct", "<b>b_ct"),
+    "braces in a path": TABLE.replace("b_ct", "{case}"),
     "role": TABLE.replace("b_label.nii\t", "b_label.nii\ttraining"),
     "template is a test case": TABLE.replace("a_label.nii\t", "a_label.nii\ttest"),
     "group in two roles": HEADER
@@ -141,6 +143,8 @@ def read(folder: Path, *, config: str = CONFIG, table: str | bytes = TABLE, spli
     for name in ROWS:
         for kind in ("ct", "label"):
             (folder / f"{name}_{kind}.nii").touch()
+    for odd in ("<b>b_ct.nii", "{case}.nii"):
+        (folder / odd).touch()
     raw = table if isinstance(table, bytes) else table.replace("{name}", folder.name).encode()
     (folder / "cases.tsv").write_bytes(raw)
     if split is not None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import difflib
 import math
+import reprlib
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -238,6 +239,7 @@ class Config(Section):
     replicates: int = Field(1, ge=1, description="each a new subset draw, new weights and the next test fold")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = Field(1, ge=1, description="threads of one training on the CPU")
+    images: Literal["all", "none"] = Field("all", description="none: no picture of a patient is drawn anywhere")
     data_dir: str | None = Field(None, description="the same for all arms that name none")
     arms: dict[Name, Arm] = Field(min_length=1)
     variants: dict[Name, Variant] = Field(min_length=1)
@@ -336,6 +338,25 @@ def _of_a_word(error: Any) -> bool:
     return any(str(part).startswith("literal[") for part in error["loc"][-1:])
 
 
+SHORT = reprlib.Repr()
+SHORT.maxlevel, SHORT.maxstring, SHORT.maxother = 2, 200, 200
+LEFT_OUT = "(a path of this machine)"
+
+
+def without_paths(config: Config, cases: Container[str]) -> dict[str, Any]:
+    """The config as plain values for a report that is given away, without paths: they may name patients.
+
+    A template that is one of `cases` stays.
+    """
+    values = config.model_dump()
+    for section in (values, *values["arms"].values()):
+        section |= {name: LEFT_OUT for name in ("data_dir", "cases", "split_table") if section.get(name)}
+        registration = section.get("registration")
+        if registration and registration["template"] not in cases:
+            registration["template"] = LEFT_OUT
+    return values
+
+
 EXPECTED = {
     "string_pattern_mismatch": "a letter, then letters, digits or underscores: it names a folder",
     "model_type": "a section of options, each 'name: value'",
@@ -348,18 +369,22 @@ def refuse_repeated_keys(file: str | Path) -> None:
     """Raise UserError where a YAML file has a key twice in one section: a parser keeps the last, in silence."""
     import yaml
 
-    with open(file, encoding="utf-8") as stream:
-        faults = list(_repeated_keys(yaml.compose(stream, Loader=yaml.SafeLoader), str(file)))
-    raise_all(faults)
-
-
-def _repeated_keys(node: Any, file: str) -> Iterator[UserError]:
-    if node is None or isinstance(node.value, str):
+    try:
+        with open(file, encoding="utf-8") as stream:
+            root = yaml.compose(stream, Loader=yaml.SafeLoader)
+    except yaml.YAMLError:  # JSON with tabs, say: Snakemake has read it before
         return
+    raise_all(list(_repeated_keys(root, str(file), set())))
+
+
+def _repeated_keys(node: Any, file: str, seen: set[int]) -> Iterator[UserError]:
+    if node is None or isinstance(node.value, str) or id(node) in seen:
+        return
+    seen.add(id(node))  # an alias may name a section many times, or itself
     pairs = node.value if node.id == "mapping" else [(None, item) for item in node.value]
     lines: dict[str, int] = {}
     for key, value in pairs:
-        yield from _repeated_keys(value, file)
+        yield from _repeated_keys(value, file, seen)
         if key is None or not isinstance(key.value, str):
             continue
         line = key.start_mark.line + 1
@@ -389,7 +414,7 @@ def _explain(error: Any, file: str) -> UserError:
     return UserError(
         f"Option '{where}' does not fit.",
         file=file,
-        found=None if isinstance(error["input"], dict) else repr(error["input"]),
+        found=None if isinstance(error["input"], dict) else SHORT.repr(error["input"]),
         expected=EXPECTED.get(error["type"]) or error["msg"].removeprefix("Input should be "),
         todo=_as_number(error["input"]),
     )

@@ -59,6 +59,8 @@ PYTHON = (
 )
 shell.prefix(
     f"set -euo pipefail; export PYTHONPATH={shlex.quote(PACKAGE_PARENT)};"
+    # No parameter: whether a picture is drawn changes no number, so nothing has to run again.
+    f" export GLOBALMASK_IMAGES={CONFIG.images};"
     f' globalmask() {{{{ {PYTHON} -m globalmask "$@"; }}}}; '
 )
 

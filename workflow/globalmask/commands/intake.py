@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from globalmask.commands.options import File, Files, OptionalFile, Settings, Text, app
+from globalmask.commands.options import File, Files, OptionalFile, Settings, Text, app, with_images
 
 
 @app.command()
@@ -44,6 +44,7 @@ def check_case(
         needs_ct=ct is not None,
         out_json=facts,
         out_png=picture,
+        images=with_images(),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,6 +27,11 @@ Threads = Annotated[int, typer.Option(min=1)]
 
 def read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def with_images() -> bool:
+    """Whether a stage draws pictures of patients; the workflow sets the variable from `images` of the config."""
+    return os.environ.get("GLOBALMASK_IMAGES") != "none"
 
 
 def transforms_of(prepared: Path, cases: list[str], *, registered: bool) -> dict[str, Path] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from globalmask.commands.options import File, OptionalFile, Settings, Text, app
+from globalmask.commands.options import File, OptionalFile, Settings, Text, app, with_images
 from globalmask.config import Grid, Registration
 
 
@@ -28,7 +28,7 @@ def register(case: Text, ct: File, template: File, out: File, settings: Settings
     from globalmask.prepare import register as stage
 
     registration = Registration(**json.loads(settings)["registration"])
-    stage.register(ct, template, out, registration=registration, case=case)
+    stage.register(ct, template, out, registration=registration, case=case, images=with_images())
 
 
 @app.command()

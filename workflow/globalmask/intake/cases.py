@@ -10,9 +10,10 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from globalmask.errors import UserError, raise_all
 from globalmask.intake.table import nearest, read_table
@@ -72,6 +73,7 @@ def read_cases(table: str | Path, *, data_dir: Path | None, required: Sequence[s
     if not rows:
         faults.append(UserError("The case table has no case.", file=table, todo="Write one line for each patient."))
     faults += _repeated_ids(rows) + _repeated_files(rows) + _missing_files(rows, root)
+    faults += [fault for _, row in rows for fault in _bracket_faults(row)]
     raise_all(faults)
     return [row for _, row in rows]
 
@@ -228,6 +230,25 @@ def _repeated_files(rows: Iterable[tuple[str, CaseRow]]) -> list[UserError]:
                 )
             )
     return faults
+
+
+def refuse_brackets(path: str, **about: Any) -> None:
+    """Raise UserError for a path in which Snakemake would see a wildcard `{name}` or a pathvar `<name>`."""
+    if set(path) & set("<>{}"):
+        raise UserError(
+            "A path holds one of < > { }, which Snakemake takes for names of its own.",
+            file=path,
+            todo="Rename the file or folder, or name a link to it.",
+            **about,
+        )
+
+
+def _bracket_faults(row: CaseRow) -> Iterator[UserError]:
+    for path in filter(None, (getattr(row, name) for name in FILES)):
+        try:
+            refuse_brackets(path, case=_shown(row.case))
+        except UserError as fault:
+            yield fault
 
 
 def _missing_files(rows: Sequence[tuple[str, CaseRow]], root: Path) -> list[UserError]:

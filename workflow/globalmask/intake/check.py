@@ -71,6 +71,7 @@ def check_case(
     out_json: str | Path,
     out_png: str | Path,
     ignored_values: Sequence[int] = (),
+    images: bool = True,
 ) -> None:
     """Look at one case and write `out_json` and a picture; a fault of the data is written, never
     raised.
@@ -78,7 +79,7 @@ def check_case(
     `values` maps structure to label value; `ignored_values` may be in the label and mean nothing.
     The JSON has `case`, `faults` (list of `what file found expected todo`), `warnings` (sentences)
     and `facts` (`ct`, `label`, `mask`: grid, HU range, structures with ml, SHA-256). Nothing else
-    is taken from headers.
+    is taken from headers. Without `images` the picture holds words alone.
     """
     findings = Findings(case)
     if ct is None and needs_ct:
@@ -93,8 +94,8 @@ def check_case(
         out_png,
         title=f"{case}: {_verdict_words(findings)}",
         notes=_notes(findings),
-        ct=ct_image,
-        label=label_image,
+        ct=ct_image if images else None,
+        label=label_image if images else None,
         values=values,
     )
 

@@ -158,6 +158,7 @@ class Cohort:
                 found=f"{registration.template!r}; {nearest(given.absolute())}",
                 expected=f"a CT file, or a case: {', '.join(list(self.cases)[:3])} …",
             )
+        cases.refuse_brackets(registration.template)
         for row in self.rows:
             if row.ct and os.path.realpath(row.ct) == os.path.realpath(given):
                 raise UserError(

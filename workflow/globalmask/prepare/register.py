@@ -12,7 +12,7 @@ import math
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -30,6 +30,9 @@ from globalmask.imaging.images import array_of, image_like, read_image, write_im
 from globalmask.imaging.intensity import AIR_HU
 from globalmask.imaging.silhouette import head_mask
 from globalmask.prepare.grid import box_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 TEMPLATE_MM = 2.0
 SEARCH_MM = 8.0
@@ -90,10 +93,12 @@ def register(
     *,
     registration: Registration,
     case: str,
+    images: bool = True,
 ) -> None:
     """Write to_template.mat, registration.json and registration.png of `case` below `out_dir`.
 
-    A failed registration is written with status `failed`; `prepare_ct` refuses it.
+    Without `images` the picture holds words alone. A failed registration is written with status `failed`;
+    `prepare_ct` refuses it.
     """
     out = Path(out_dir)
     raw = read_image(ct, case=case)
@@ -116,7 +121,7 @@ def register(
     with provenance.atomic(out / "to_template.mat") as temporary:
         sitk.WriteTransform(transform, str(temporary))
     provenance.write_json(out / "registration.json", record)
-    draw(registered, template, record, out / "registration.png")
+    draw(registered if images else None, template, record, out / "registration.png")
 
 
 class Template:
@@ -251,26 +256,31 @@ def movement(transform: sitk.AffineTransform, centre: tuple[float, float, float]
     }
 
 
-def draw(registered_hu: np.ndarray, template: Template, record: dict[str, Any], path: Path) -> None:
-    """The registered CT in three planes with the template's head contour over it."""
+def draw(registered_hu: np.ndarray | None, template: Template, record: dict[str, Any], path: Path) -> None:
+    """The registered CT in three planes with the template's head contour over it; words alone where it is None."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10.5, 4.0), layout="constrained")
-    middle = [int(round(value)) for value in ndimage.center_of_mass(template.mask)]
-    for axis, (name, place) in enumerate(zip(("axial", "coronal", "sagittal"), middle, strict=True)):
-        axes = figure.add_subplot(1, 3, axis + 1)
-        axes.imshow(registered_hu.take(place, axis), cmap="gray", vmin=-200, vmax=300)
-        axes.contour(template.mask.take(place, axis), [0.5], colors="#E69F00", linewidths=1.0)
-        axes.set_title(name)
-        if axis > 0:
-            axes.invert_yaxis()
-        axes.set_axis_off()
+    if registered_hu is not None:
+        _draw_planes(figure, registered_hu, template.mask)
     figure.suptitle(
         f"{record['case']}: {record['status']}, overlap {record['overlap']:.3f}, "
         f"similarity {record['similarity']:.3f}, rotation {record['rotation_deg']:.1f} degrees"
     )
     with provenance.atomic(path) as temporary:
         figure.savefig(temporary, dpi=80)
+
+
+def _draw_planes(figure: Figure, hu: np.ndarray, mask: np.ndarray) -> None:
+    middle = [int(round(value)) for value in ndimage.center_of_mass(mask)]
+    for axis, (name, place) in enumerate(zip(("axial", "coronal", "sagittal"), middle, strict=True)):
+        axes = figure.add_subplot(1, 3, axis + 1)
+        axes.imshow(hu.take(place, axis), cmap="gray", vmin=-200, vmax=300)
+        axes.contour(mask.take(place, axis), [0.5], colors="#E69F00", linewidths=1.0)
+        axes.set_title(name)
+        if axis > 0:
+            axes.invert_yaxis()
+        axes.set_axis_off()
 
 
 def _window(hu: np.ndarray) -> np.ndarray:

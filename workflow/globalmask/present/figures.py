@@ -36,6 +36,7 @@ from globalmask.present.outputs import (
     arms_shown,
     editions,
     full_size,
+    paper_figures,
     robustness_figures,
     synthetic_sentence,
     variant_of,
@@ -75,8 +76,8 @@ def make_figures(*, run_dir: Path, plan: Plan, out_dir: Path) -> None:
     }
     captions = _evidence_figures(Path(run_dir), plan, scores, Path(out_dir))
     for edition in editions(plan):
-        for name, draw_figure in draw.items():
-            figure, caption = draw_figure(Path(run_dir), plan, edition, scores)
+        for name in paper_figures(plan):
+            figure, caption = draw[name](Path(run_dir), plan, edition, scores)
             arms, full_name = arms_shown(plan, edition, name), f"{name}{edition.suffix}"
             captions[full_name] = _finish(figure, caption, plan, arms, Path(out_dir), full_name)
     shown = [arm for arm, _ in editions(plan)[0].pairs]

@@ -15,6 +15,8 @@ Plan = Mapping[str, Any]
 
 FEW = 4  # paper, Figures 5, 7 and 8: "trained on four training cases"
 FIGURES = ("fig3", "fig4", "fig5", "fig6", "fig7", "fig8")
+OF_PATIENTS = ("fig3", "fig5", "fig7", "fig8")
+"""Figures that show CT slices, or feature maps in which a face can be seen."""
 TABLE_NUMBERS = {
     "brain": {"dice": 1, "com": 3, "hours": 5},
     "heart": {"dice": 2, "com": 4, "hours": 6},
@@ -38,6 +40,16 @@ class Ladder:
     arm: str
     variant: str
     n: int
+
+
+def shows_patients(plan: Plan) -> bool:
+    """Whether pictures of patients are made: not under `images: none` in the config."""
+    return plan.get("images") != "none"
+
+
+def paper_figures(plan: Plan) -> list[str]:
+    """Names of the paper's figures that a run draws."""
+    return [name for name in FIGURES if shows_patients(plan) or name not in OF_PATIENTS]
 
 
 def arm_of(plan: Plan, name: str) -> Mapping[str, Any]:
@@ -117,7 +129,7 @@ def answer_figure_name(arm: str) -> str:
 
 def figure_files(plan: Plan) -> list[str]:
     """Every file below `figures/`."""
-    names = [f"{figure}{edition.suffix}" for edition in editions(plan) for figure in FIGURES]
+    names = [f"{figure}{edition.suffix}" for edition in editions(plan) for figure in paper_figures(plan)]
     names += [*evidence_figures(plan), MASK_QUALITY, *robustness_figures(plan)]
     return [f"{name}.{kind}" for name in names for kind in ("png", "pdf")] + ["captions.json"]
 
@@ -140,6 +152,8 @@ def robustness_figures(plan: Plan) -> dict[str, Ladder]:
 
 def sheet_files(plan: Plan) -> list[str]:
     """Every file below `sheets/`: check pictures, registrations, one sheet a test case."""
+    if not shows_patients(plan):
+        return []
     names = [f"check_{arm['name']}.png" for arm in plan["arms"]]
     names += [f"registration_{arm['name']}.png" for arm in plan["arms"] if arm["registered"]]
     names += [case_sheet_name(arm["name"], case) for arm in plan["arms"] for case in tested(plan, arm["name"])]
@@ -174,8 +188,11 @@ def nearest_size(arm: Mapping[str, Any], wanted: int) -> int:
 def feature_cells(plan: Plan, edition: Edition) -> list[tuple[str, str, str, int]]:
     """(arm, variant, scenario, n) whose `features.npz` Figures 7 and 8 show: CT few, CT + mask few, CT twice.
 
-    The arm is the published brain arm, else the first of the edition. Empty when a scenario is not run.
+    The arm is the published brain arm, else the first of the edition. Empty when a scenario is not run, and where
+    no picture of a patient is made.
     """
+    if not shows_patients(plan):
+        return []
     brain = [pair for pair in edition.pairs if arm_of(plan, pair[0])["published"] == "brain"]
     name, variant = (brain or list(edition.pairs))[0]
     arm = arm_of(plan, name)

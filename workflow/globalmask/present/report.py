@@ -28,7 +28,6 @@ from globalmask.present.evidence_files import (
 )
 from globalmask.present.labels import labels_spent
 from globalmask.present.outputs import (
-    FIGURES,
     MASK_QUALITY,
     Plan,
     answer_figure_name,
@@ -36,7 +35,9 @@ from globalmask.present.outputs import (
     case_sheet_name,
     editions,
     evidence_figures,
+    paper_figures,
     robustness_figures,
+    shows_patients,
     tested,
 )
 from globalmask.present.results import read_json, read_runs, read_scores
@@ -111,6 +112,7 @@ def _context(run_dir: Path, plan: Plan, scores: pd.DataFrame, runs: pd.DataFrame
         "labels": labels_spent(scores),
         "registrations": say.registrations(run_dir, plan),
         "checks": say.check_notes(run_dir, plan),
+        "shows_patients": shows_patients(plan),
         "check_sheets": _arm_sheets(run_dir, plan, "check", "Check pictures"),
         "registration_sheets": _arm_sheets(run_dir, plan, "registration", "Registration"),
         "case_sheets": _case_sheets(run_dir, plan),
@@ -201,7 +203,7 @@ def _figures(run_dir: Path, plan: Plan) -> list[Picture]:
     found = []
     for edition in editions(plan):
         arms = " and ".join(arm for arm, _ in edition.pairs)
-        for figure in FIGURES:
+        for figure in paper_figures(plan):
             name = f"{figure}{edition.suffix}"
             image = _as_png(run_dir / "figures" / f"{name}.png")
             title = f"Figure {figure.removeprefix('fig')}"
@@ -248,7 +250,7 @@ def _shown(table: Table) -> dict[str, Any]:
 
 def _arm_sheets(run_dir: Path, plan: Plan, kind: str, title: str) -> list[Picture]:
     found = []
-    for arm in plan["arms"]:
+    for arm in plan["arms"] if shows_patients(plan) else ():
         path = run_dir / "sheets" / f"{kind}_{arm['name']}.png"
         if kind == "registration" and not arm["registered"]:
             continue
@@ -259,7 +261,7 @@ def _arm_sheets(run_dir: Path, plan: Plan, kind: str, title: str) -> list[Pictur
 
 def _case_sheets(run_dir: Path, plan: Plan) -> list[Picture]:
     found = []
-    for arm in plan["arms"]:
+    for arm in plan["arms"] if shows_patients(plan) else ():
         name = arm["name"]
         for case in list(tested(plan, name))[:MOST_CASE_SHEETS]:
             words = f"{name}, test case {case}{_synthetic(arm_of(plan, name))}"

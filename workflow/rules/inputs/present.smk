@@ -9,7 +9,10 @@ def plan():
         "run": CONFIG.run,
         "seed": CONFIG.seed,
         "replicates": CONFIG.replicates,
-        "config": CONFIG.model_dump(),
+        "images": CONFIG.images,
+        "config": configuration.without_paths(
+            CONFIG, {case for cohort in COHORTS.values() for case in cohort.cases}
+        ),
         "robustness": list(
             dict.fromkeys((cell.arm, cell.variant, cell.n) for cell in TESTED_CELLS)
         ),
