@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import stat
 import tarfile
@@ -15,29 +14,9 @@ import pytest
 from globalmask.errors import UserError
 from globalmask.intake import archive
 from globalmask.intake.archive import extract
+from hostile_archives import NAMES, tarred, zip_with_link, zipped
 
 FILES = {"set/a/ct.nii": b"ct" * 999, "set/a/label.nii": b"label", "set/Ä b.txt": b""}
-
-
-def zipped(path: Path, files: dict[str, bytes], *, mode: int = 0) -> Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as out:
-        for name, content in files.items():
-            about = zipfile.ZipInfo(name)
-            about.compress_type = zipfile.ZIP_DEFLATED
-            about.external_attr = mode << 16
-            out.writestr(about, content)
-    return path
-
-
-def tarred(path: Path, files: dict[str, bytes], **fields: object) -> Path:
-    with tarfile.open(path, "w:gz" if path.suffix == ".gz" else "w") as out:
-        for name, content in files.items():
-            about = tarfile.TarInfo(name)
-            about.size = len(content)
-            for field, value in fields.items():
-                setattr(about, field, value)
-            out.addfile(about, io.BytesIO(content))
-    return path
 
 
 @pytest.mark.parametrize(("make", "name"), [(zipped, "d.zip"), (tarred, "d.tar"), (tarred, "d.tar.gz")])
@@ -56,22 +35,12 @@ def test_rights_of_the_archive_are_not_taken(tmp_path):
     assert about.st_uid == os.getuid()
 
 
-HOSTILE = {
-    "climbs": "../evil",
-    "climbs within": "set/../../evil",
-    "absolute": "/tmp/evil",
-    "drive": "C:evil",
-    "backslash": "..\\evil",
-    "control character": "set/evil\n",
-}
-
-
 @pytest.mark.parametrize("make", [zipped, tarred])
-@pytest.mark.parametrize("kind", HOSTILE)
+@pytest.mark.parametrize("kind", NAMES)
 def test_a_name_that_leads_elsewhere_is_refused(kind, make, tmp_path):
-    told = refused(make(tmp_path / "d.archive", FILES | {HOSTILE[kind]: b"evil"}), tmp_path)
+    told = refused(make(tmp_path / "d.archive", FILES | {NAMES[kind]: b"evil"}), tmp_path)
     assert "so nothing of it is unpacked" in told
-    assert repr(HOSTILE[kind]) in told
+    assert repr(NAMES[kind]) in told
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE])
@@ -81,7 +50,7 @@ def test_links_and_devices_in_a_tar_are_refused(kind, tmp_path):
 
 
 def test_a_link_in_a_zip_is_refused(tmp_path):
-    path = zipped(tmp_path / "d.zip", {"set/link": b"../../etc/passwd"}, mode=stat.S_IFLNK | 0o777)
+    path = zip_with_link(tmp_path / "d.zip")
     assert "'set/link': a link or device" in refused(path, tmp_path)
 
 
