@@ -166,3 +166,39 @@ def test_the_commented_shifts_of_the_config_are_the_default(repository):
     start = next(number for number, line in enumerate(lines) if line.startswith("# robustness:"))
     told = yaml.safe_load("\n".join(line.removeprefix("# ") for line in lines[start:]))["robustness"]
     assert config.Robustness(**told) == config.Robustness(variants=("paper",))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "told", "silent"),
+    [
+        ("arms.brain.split", {"train": 0, "validation": 1, "test": 1}, "arms.brain.split.train", "auto"),
+        ("arms.brain.split", "atuo", "expected: 'auto'", "section"),
+        ("arms.brain.sizes", [0, 1], "arms.brain.sizes.0", "auto"),
+        ("variants.modern.train", {"max_steps": "1e4"}, "write 10000, which YAML does not read as text", "write None"),
+        ("arms.brain.clip_hu", [float("nan"), 1], "finite number", "write"),
+        ("variants.modern.scenarios", ["ct", "ct"], "names a scenario twice", "expected"),
+        ("arms.brain.grid", None, "a section of options", "Grid"),
+    ],
+)
+def test_a_fault_is_told_once_and_in_the_words_of_a_config(path, value, told, silent):
+    with pytest.raises(UserError) as raised:
+        config.load(changed(path, value))
+    text = str(raised.value)
+    assert told in text
+    assert silent not in text
+    assert not text.startswith("2 faults")
+
+
+def test_a_config_to_be_shown_holds_no_path_but_the_ids_of_templates():
+    values = changed("arms.heart", ARM | {"registration": {"template": "scans/Anna.nii.gz"}, "data_dir": "/home/anna"})
+    shown = config.without_paths(config.load(values | {"data_dir": "/home/anna"}), {"brain_01"})
+    assert "nna" not in str(shown)
+    assert shown["data_dir"] == shown["arms"]["heart"]["registration"]["template"] == "(a path of this machine)"
+    assert shown["arms"]["brain"]["registration"]["template"] == "brain_01"
+    assert shown["arms"]["brain"]["cases"] is None
+
+
+def test_json_with_tabs_is_no_fault_and_neither_is_an_alias(tmp_path):
+    for text in ('{\t"run":\t"x"}', "a: &a {x: 1}\nb: *a\nc: *a"):
+        (tmp_path / "config").write_text(text, encoding="utf-8")
+        config.refuse_repeated_keys(tmp_path / "config")

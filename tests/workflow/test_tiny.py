@@ -134,6 +134,11 @@ def test_more_replicates_and_sizes_rerun_no_training_that_exists(tiny_run):
     assert jobs == {"train": 9}
 
 
+def test_a_report_without_images_trains_and_registers_nothing_again(tiny_run):
+    jobs = tiny_run.planned(*CONFIG, "--config", "images=none")
+    assert jobs == dict.fromkeys(("write_plan", "analyse", "judge", "make_tables", "make_figures", "make_report"), 1)
+
+
 def test_a_changed_test_label_reaches_no_model_and_no_prediction(tiny_run):
     tested = next(row for row in scores_of(tiny_run) if row["arm"] == "heart")["case"]
     label = tiny_run.folder / RUN / "heart" / "raw" / tested / "label.nii.gz"

@@ -255,6 +255,15 @@ def test_a_clipped_ct_is_a_warning(place: Place) -> None:
     assert place.check()["warnings"][0].startswith("The CT has no air: its lowest value is -200 HU.")
 
 
+def test_without_images_the_picture_is_the_same_for_every_patient(place: Place) -> None:
+    pictures = []
+    for array in (head(), head()[::-1, ::-1]):
+        place.write_ct(array)
+        assert place.check(images=False)["faults"] == []
+        pictures.append((place.folder / "head_1.png").read_bytes())
+    assert pictures[0] == pictures[1]
+
+
 def test_markup_in_a_case_id_is_drawn_as_text(place: Place) -> None:
     assert place.check(case="a$b^{c$")["faults"] == []
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+import bad_runs
 from globalmask import config
 from globalmask.errors import UserError
 from globalmask.intake.cases import CaseRow
-from globalmask.intake.cohort import Cohort
+from globalmask.intake.cohort import Cohort, read_run
 
 
 def arm(**changes):
@@ -59,3 +60,36 @@ def test_the_two_worlds_bring_their_mask(anatomy, known):
     rows = Cohort.of(settings(phantom={"anatomy": anatomy, "cases": 3}), "a").rows
     assert [row.case for row in rows] == ["a_01", "a_02", "a_03"]
     assert [row.mask for row in rows] == [f"results/x/a/raw/{row.case}/mask.nii.gz" if known else None for row in rows]
+
+
+def test_a_run_is_read_with_its_tables(tmp_path):
+    settings, cohorts = bad_runs.read(tmp_path)
+    assert settings.run == "heads"
+    assert cohorts["brain"].template_case == "a"
+    assert set(cohorts["brain"].split(0).train_order) > {"a"}
+    _, without = read_run(
+        {
+            "run": "x",
+            "arms": {"a": arm(data="real", phantom=None, cases="no.tsv")},
+            "variants": {"modern": {"preset": "modern", "oracle": True}},
+        },
+        [],
+        needs_data=False,
+    )
+    assert without["a"].rows == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("no such template", "neither one of its cases nor a file"),
+        ("template of a case", "write `template: d`"),
+        ("braces in a path", "which Snakemake takes for names"),
+        ("option twice", "Option 'seed' is there twice"),
+        ("no such table", "no case table was found"),
+    ],
+)
+def test_what_a_run_cannot_begin_with_is_told(kind, told, tmp_path):
+    with pytest.raises(UserError) as raised:
+        bad_runs.read(tmp_path, **bad_runs.spoiled(kind))
+    assert told in str(raised.value)

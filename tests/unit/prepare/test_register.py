@@ -8,13 +8,14 @@ import sys
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from PIL import Image
 
 from globalmask.config import Grid, Registration
 from globalmask.errors import UserError
 from globalmask.imaging.geometry import as_affine, centre_of, resample
 from globalmask.imaging.images import array_of, read_image, write_image
 from globalmask.prepare.grid import box_of
-from globalmask.prepare.register import Template, make_template, movement, register, search
+from globalmask.prepare.register import Template, draw, make_template, movement, register, search
 from heads import dice, make_scan
 
 SETTINGS = Registration(template="head_01", box_offset_mm=(20.0, -5.0, 2.0))
@@ -118,6 +119,14 @@ def test_record_and_picture(registered, template, tilted):
     assert (registered / "registration.png").read_bytes().startswith(b"\x89PNG")
     names = {"registration.json", "registration.png", "to_template.mat"}
     assert {path.name for path in registered.iterdir()} == names
+
+
+def test_without_images_the_picture_holds_words_alone(registered, template, tmp_path):
+    record = json.loads((registered / "registration.json").read_text(encoding="utf-8"))
+    draw(None, Template(template), record, tmp_path / "words.png")
+    with Image.open(tmp_path / "words.png") as words, Image.open(registered / "registration.png") as planes:
+        white = [image.convert("L").histogram()[255] for image in (words, planes)]
+        assert white[0] > 0.95 * words.width * words.height > 2 * white[1]
 
 
 def test_registration_repeats_to_the_bit_in_another_process(registered, template, tilted, tmp_path):

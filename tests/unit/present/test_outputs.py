@@ -104,3 +104,12 @@ def test_names_import_nothing_heavy() -> None:
     code = f"import sys, globalmask.present.outputs; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_without_images_no_file_shows_a_patient() -> None:
+    plan = plan_of(images="none")
+    (edition,) = outputs.editions(plan)
+    assert outputs.sheet_files(plan) == outputs.feature_cells(plan, edition) == []
+    names = {name.split(".")[0] for name in outputs.figure_files(plan)}
+    assert names == {"fig4", "fig6", "answer_brain", "gain", "dice_context", "mask_quality", "captions"}
+    assert "case_brain_b.png" in outputs.sheet_files(plan_of(images="all"))

@@ -177,6 +177,19 @@ def test_enough_runs_give_verdicts_and_floors_are_shown(make_run: Callable[..., 
     assert "two readers" in text[text.index('<h2 id="sure">') :]
 
 
+def test_without_images_the_page_has_drawings_alone_and_says_so(make_run: Callable[..., Run]) -> None:
+    run_dir, plan = make_run(arms=("brain",), sizes=(1,), images=False)
+    plan["images"] = "none"
+    for name in figure_files(plan):
+        (run_dir / "figures").mkdir(exist_ok=True)
+        Image.new("RGB", (2, 2)).save((run_dir / "figures" / name).with_suffix(".png"))
+    make_report(run_dir=run_dir, plan=plan, out_path=run_dir / "report.html")
+    text = (run_dir / "report.html").read_text(encoding="utf-8")
+    assert len(Page(text).images) == 2 + 3 + 1  # Figures 4 and 6; answer, gain, context; mask quality
+    assert "image/jpeg" not in text
+    assert "<code>images: none</code>" in text
+
+
 def blank_sheets(run_dir: Path, plan: dict[str, Any]) -> None:
     (run_dir / "sheets").mkdir()
     for name in sheet_files(plan):
