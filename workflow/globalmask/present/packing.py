@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 import pandas as pd
 
@@ -126,7 +127,13 @@ def _predictions(run_dir: Path, plan: Plan, arm: str, case: str) -> Iterator[tup
         folder = cell_folder(run_dir, (arm, variant, scenario, n), tested(plan, arm)[case]) / "predictions"
         volume = load_volume(folder / f"{case}.nii.gz")
         if volume is not None:
-            yield style.scenario_label(scenario), style.scenario_colour(scenario), volume
+            yield style.scenario_label(scenario), _on_dark(style.scenario_colour(scenario)), volume
+
+
+def _on_dark(colour: str) -> str:
+    """A colour a third of the way to white: the same hue, seen on a dark slice too."""
+    red, green, blue = (channel + (1 - channel) / 3 for channel in matplotlib.colors.to_rgb(colour))
+    return matplotlib.colors.to_hex((red, green, blue))
 
 
 def _shown_scores(plan: Plan, arm: str, scores: pd.DataFrame) -> pd.DataFrame:

@@ -171,5 +171,11 @@ def _ends(values: list[Any]) -> list[Any]:
 
 def _template(name: str) -> Any:
     """A template of plain text: nothing is escaped, for nothing here is HTML."""
-    look = {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True}
-    return Environment(loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, **look).get_template(name)
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template(name)

@@ -28,6 +28,7 @@ from globalmask.present.results import read_json
 SHEET_PIXELS = 1600
 DRAWING_SCALE = 0.68  # screen pixels for a pixel of a 200 dpi figure
 MOST_CASE_SHEETS = 12
+PHOTOGRAPHIC = ("fig3", "fig5", "fig7", "fig8")  # slices and feature maps; all other figures are lines
 SHEET_CAPTIONS = {
     "check": "The raw scan in three planes with the label's contours, before anything is done to it.",
     "registration": "Each scan after registration, against the template.",
@@ -97,7 +98,8 @@ def drawing(run_dir: Path, name: str, title: str, words: str, *, whole: bool = F
     captions = read_json(run_dir / "figures" / "captions.json") or {}
     alternative = words if whole else f"{words}. The caption below says what is shown."
     files = tuple(f"figures/{name}.{kind}" for kind in ("pdf", "png"))
-    image = as_webp(run_dir / "figures" / f"{name}.png", scale=DRAWING_SCALE)
+    path, lines = run_dir / "figures" / f"{name}.png", not name.startswith(PHOTOGRAPHIC)
+    image = as_webp(path, scale=DRAWING_SCALE, lossless=lines, quality=90)
     return Picture(name, title, captions.get(name, ""), alternative, *image, files)
 
 
@@ -127,27 +129,22 @@ def case_sheets(run_dir: Path, plan: Plan) -> list[Picture]:
     return found
 
 
-def as_webp(path: Path, scale: float | None = None) -> tuple[str, int, int]:
-    """Data URL, width and height of a picture: of a drawing (with its `scale`) or of a sheet of photographs.
+def as_webp(
+    path: Path, *, scale: float = 1.0, lossless: bool = False, quality: int = 80, widest: int = SHEET_PIXELS
+) -> tuple[str, int, int]:
+    """Data URL of a picture at most `widest` pixels wide, and the width and height to show it at.
 
-    A drawing keeps its pixels, without loss where that is the smaller; a sheet is at most `SHEET_PIXELS` wide.
+    These are its pixels times `scale`. Without loss, `quality` plays no part.
     """
     with Image.open(path) as image:
         picture = image.convert("RGB")
-    if scale is None:
-        picture.thumbnail((SHEET_PIXELS, picture.height))
-        versions = [_webp(picture, quality=80)]
-    else:
-        versions = [_webp(picture, lossless=True), _webp(picture, quality=90)]
-    width, height = (round(pixels * (scale or 1)) for pixels in picture.size)
-    source = base64.b64encode(min(versions, key=len)).decode("ascii")
-    return f"data:image/webp;base64,{source}", width, height
-
-
-def _webp(picture: Image.Image, *, lossless: bool = False, quality: int = 80) -> bytes:
+    picture.thumbnail((widest, picture.height))
     stream = io.BytesIO()
-    picture.save(stream, format="WEBP", lossless=lossless, quality=quality, method=4)
-    return stream.getvalue()
+    effort = {"quality": 30, "method": 1} if lossless else {"quality": quality, "method": 2}
+    picture.save(stream, format="WEBP", lossless=lossless, **effort)
+    source = base64.b64encode(stream.getvalue()).decode("ascii")
+    width, height = (round(pixels * scale) for pixels in picture.size)
+    return f"data:image/webp;base64,{source}", width, height
 
 
 def _synthetic(plan: Plan, arm: str) -> str:

@@ -50,7 +50,9 @@ def make_report(*, run_dir: Path, plan: Plan, out_path: Path) -> None:
     """
     run_dir = Path(run_dir)
     scores, runs = read_scores(run_dir), read_runs(run_dir, plan)
-    values = _context(run_dir, plan, scores, runs) | _evidence(run_dir, plan) | _interactive(run_dir, plan, scores, runs)
+    values = (
+        _context(run_dir, plan, scores, runs) | _evidence(run_dir, plan) | _interactive(run_dir, plan, scores, runs)
+    )
     write_text(out_path, _template().render(**values))
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from globalmask.present import style
-from globalmask.present.outputs import Plan, arm_of, replicates_of, variant_of, variants_of
+from globalmask.present.outputs import Plan, replicates_of, variant_of, variants_of
 from globalmask.present.results import read_history
 from globalmask.present.summary import case_means
 
@@ -67,7 +67,7 @@ def ramp() -> list[str]:
 def cell_data(run_dir: Path, plan: Plan, scores: pd.DataFrame, runs: pd.DataFrame) -> dict[str, Any]:
     """What the page knows of every cell, ready for JSON: curves of its runs, Dice by structure and by case."""
     cases = case_means(scores)
-    means = {key: rows for key, rows in cases.groupby(["arm", "variant", "scenario", "n_train"], sort=False)}
+    means = dict(iter(cases.groupby(["arm", "variant", "scenario", "n_train"], sort=False)))
     cells = []
     for arm in plan["arms"]:
         for variant in variants_of(plan, arm["name"]):
@@ -117,11 +117,17 @@ def _run(run_dir: Path, key: Key, replicate: int, runs: pd.DataFrame) -> dict[st
     found: dict[str, Any] = {"replicate": replicate, "stopped": record.get("stop_reason")}
     found |= {name: _rounded(record.get(name)) for name in ("best_step", "hours", "best_val_dice")}
     if history is not None:
-        shown = np.unique(np.linspace(0, len(history) - 1, MOST_POINTS).round().astype(int))
-        thin = history.iloc[shown]
+        thin = _thinned(history, record.get("best_step"))
         found["step"] = [int(step) for step in thin["step"]]
         found |= {name: [_rounded(value) for value in thin[name]] for name in CURVES if name in thin}
     return found
+
+
+def _thinned(history: pd.DataFrame, best_step: Any) -> pd.DataFrame:
+    """At most `MOST_POINTS` rows, evenly spaced with both ends, and beside them the row of the best step."""
+    shown = np.zeros(len(history), bool)
+    shown[np.linspace(0, len(history) - 1, MOST_POINTS).round().astype(int)] = True
+    return history[shown | (history["step"] == best_step)]
 
 
 def _run_means(scores: pd.DataFrame) -> dict[Key, pd.Series]:
@@ -130,7 +136,7 @@ def _run_means(scores: pd.DataFrame) -> dict[Key, pd.Series]:
     keys = ["arm", "variant", "scenario", "n_train"]
     structures = rows.groupby([*keys, "replicate", "structure"], sort=False)["dice"].mean()
     by_run = structures.groupby([*keys, "replicate"], sort=False).mean()
-    return {key: values for key, values in by_run.groupby(keys, sort=False)}
+    return dict(iter(by_run.groupby(keys, sort=False)))
 
 
 def _square(key: Key, runs: dict[Key, pd.Series]) -> Square | None:
@@ -151,7 +157,7 @@ def _colour(dice: float) -> tuple[str, str]:
     rgb = _RAMP(0.04 + 0.9 * min(max(dice, 0.0), 1.0))[:3]
     linear = [channel / 12.92 if channel <= 0.04045 else ((channel + 0.055) / 1.055) ** 2.4 for channel in rgb]
     luminance = float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
-    return matplotlib.colors.to_hex(rgb), "#ffffff" if luminance < 0.18 else "#111820"
+    return matplotlib.colors.to_hex(rgb), "#ffffff" if luminance < 0.19 else "#0b1116"
 
 
 def _rounded(value: Any) -> float | None:

@@ -1,6 +1,7 @@
 // The matrix leads to its cells: training curves, Dice by structure, cases from the worst to the best.
 
 const known = dataOf("cell-data");
+const MOST_RUNS_IN_WORDS = 3;
 const cellAt = new Map(known.cells.map((cell) => [cell.place, cell]));
 const labelOf = (cell) => known.scenarios[cell.scenario].label;
 const paired = (run, name) => (run.step ?? []).map((step, place) => [step, run[name]?.[place] ?? null]);
@@ -35,12 +36,17 @@ function diceChart(cell) {
 }
 
 function runWords(run) {
-  const parts = [`run ${run.replicate}`];
+  const parts = [`Run ${run.replicate}`];
   if (run.best_step !== null) parts.push(`best weights at step ${run.best_step.toLocaleString("en")}`);
   if (run.best_val_dice !== null) parts.push(`validation Dice ${run.best_val_dice.toFixed(3)}`);
   if (run.hours !== null) parts.push(`after ${run.hours.toPrecision(2)} h`);
   if (run.stopped) parts.push(`stopped by ${run.stopped}`);
   return parts.join(", ");
+}
+
+function runsWords(runs) {
+  if (runs.length <= MOST_RUNS_IN_WORDS) return `${runs.map(runWords).join(". ")}.`;
+  return `${plural(runs.length, "run")}; each stands under Trainings.`;
 }
 
 function table(label, heads, rows) {
@@ -74,7 +80,7 @@ function show(cell) {
   byId("cell").replaceChildren(
     make("h3", { tabindex: -1, id: "cell-title" }, sentence(cell) + kind),
     make("div", { class: "pair" }, lossChart(cell), diceChart(cell)),
-    make("p", { class: "small" }, `The dot marks the weights that were kept. ${cell.runs.map(runWords).join("; ")}.`),
+    make("p", { class: "small" }, `The dot marks the weights that were kept. ${runsWords(cell.runs)}`),
     make("div", { class: "pair uneven" },
       make("div", {}, make("h4", {}, "Structures"), table("Dice by structure", ["Structure", "Mean Dice", "SD over cases"], scores)),
       make("div", {}, make("h4", {}, "Test cases, the worst first"),

@@ -1,7 +1,9 @@
 // The viewer: three planes of a packed case on plain canvases, with contours that are switched on and off.
 
 const viewer = dataOf("viewer-data");
-const DASHES = [[], [7, 4], [], [6, 3], [2, 2.5], [9, 3, 2, 3], [1, 3], [12, 4]]; // truth, mask, then the scenarios
+const [TRUTH, MASK] = [0, 1]; // the first layers; the scenarios follow
+const DASHES = [[], [4, 4], [], [8, 5], [2.5, 3], [9, 3, 2, 3], [1, 3], [12, 4]];
+const dashOf = (layer) => DASHES[layer % DASHES.length];
 const WINDOWS = { "soft tissue": [40, 400], brain: [40, 100], bone: [500, 1800], lung: [-600, 1500] };
 const state = { place: -1, volume: null, at: [0, 0, 0], centre: 0, width: 400, hidden: new Set(), structure: 0, cross: true };
 const sheet = document.createElement("canvas"); // a slice at its own resolution
@@ -38,22 +40,22 @@ function paintCt(context, slice, width, height) {
   context.drawImage(sheet, 0, 0, width, height);
 }
 
+// All dark rims first, so that none hides a line; then the lines, the truth widest and lowest.
 function paintContours(context, plane, index, scaleX, scaleY, ratio) {
   const { volume } = state;
-  volume.layers.forEach(({ colour }, layer) => {
-    if (state.hidden.has(layer)) return;
+  const lines = volume.layers.flatMap(({ colour }, layer) => {
+    if (state.hidden.has(layer)) return [];
     const slice = sliceOf(volume.labels[layer], volume.shape, plane, index);
-    const wanted = state.structure ? [state.structure] : volume.structures.map((_, place) => place + 1);
-    for (const value of layer === 1 ? [1] : wanted) { // the input mask is yes or no
-      const path = outlineOf(slice, value, scaleX, scaleY);
-      context.setLineDash([]);
-      [context.strokeStyle, context.lineWidth] = ["rgb(10 14 18 / 55%)", 3.4 * ratio];
-      context.stroke(path);
-      context.setLineDash(DASHES[layer % DASHES.length].map((length) => length * ratio));
-      [context.strokeStyle, context.lineWidth] = [colour, 1.7 * ratio];
-      context.stroke(path);
-    }
+    const wanted = layer === MASK ? [1] : state.structure ? [state.structure] : volume.structures.map((_, place) => place + 1);
+    return wanted.map((value) => ({ path: outlineOf(slice, value, scaleX, scaleY), colour, layer }));
   });
+  [context.strokeStyle, context.lineWidth] = ["rgb(10 14 18 / 60%)", 4.2 * ratio];
+  for (const { path } of lines) context.stroke(path);
+  for (const { path, colour, layer } of lines) {
+    context.setLineDash(dashOf(layer).map((length) => length * ratio));
+    [context.strokeStyle, context.lineWidth] = [colour, (layer === TRUTH ? 2.6 : 1.8) * ratio];
+    context.stroke(path);
+  }
   context.setLineDash([]);
 }
 
@@ -121,7 +123,7 @@ function readOut([z, y, x]) {
   const voxel = (z * rows + y) * columns + x;
   const found = volume.layers.map((layer, index) => {
     const value = volume.labels[index][voxel];
-    return value ? `${layer.name}${index === 1 ? "" : ": " + (volume.structures[value - 1] ?? value)}` : null;
+    return value ? `${layer.name}${index === MASK ? "" : ": " + (volume.structures[value - 1] ?? value)}` : null;
   });
   byId("readout").textContent = [`${viewer.levels_hu[volume.ct[voxel]]} HU`, ...found.filter(Boolean)].join(" · ");
 }
@@ -148,7 +150,8 @@ function setWindow(centre, width) {
   state.width = Math.max(1, Math.round(width));
   byId("centre").value = state.centre;
   byId("width").value = state.width;
-  byId("window-words").textContent = `${state.centre - state.width / 2} to ${state.centre + state.width / 2} HU`;
+  const ends = [state.centre - state.width / 2, state.centre + state.width / 2];
+  byId("window-words").textContent = `${ends.join(" to ")} HU`.replaceAll("-", "−");
   paintAll();
 }
 
@@ -187,7 +190,7 @@ function toggle(layer) {
 
 function layerSwitches(volume) {
   return volume.layers.map(({ name, colour }, layer) => {
-    const dash = DASHES[layer % DASHES.length].join(" ");
+    const dash = dashOf(layer).join(" ");
     return make("label", { class: "switch" },
       make("input", { type: "checkbox", id: `layer-${layer}`, checked: !state.hidden.has(layer), onchange: () => toggle(layer) }),
       draw("svg", { viewBox: "0 0 30 10", width: 30, height: 10, "aria-hidden": "true" },
