@@ -24,7 +24,7 @@ FLAGS = (
 PATIENCE_S = 120.0
 
 
-def chromium() -> str | None:
+def program() -> str | None:
     """The browser of this machine, None where there is none."""
     return next((found for name in NAMES if (found := shutil.which(name))), None)
 
@@ -42,6 +42,8 @@ class Browser:
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
+        still = [{"name": "prefers-reduced-motion", "value": "reduce"}]  # a click meets nothing that moves
+        self.call("Emulation.setEmulatedMedia", features=still)
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         """Send one command and wait for its answer; events on the way are noted."""
@@ -93,6 +95,14 @@ class Browser:
         self.call("Input.dispatchKeyEvent", type="keyDown", text=text, **about)
         self.call("Input.dispatchKeyEvent", type="keyUp", **about)
 
+    def click(self, script: str) -> None:
+        """Press the element that an expression gives, with the mouse, in its middle."""
+        self.run(f"{script}.scrollIntoView({{block: 'center', behavior: 'instant'}})")
+        x, y, width, height = self.run(f"(b => [b.x, b.y, b.width, b.height])({script}.getBoundingClientRect())")
+        about = {"x": x + width / 2, "y": y + height / 2, "button": "left", "clickCount": 1}
+        for kind in ("mousePressed", "mouseReleased"):
+            self.call("Input.dispatchMouseEvent", type=kind, **about)
+
     def size(self, width: int, height: int, scale: float = 1) -> None:
         """Size of the window in CSS pixels."""
         self.call(
@@ -135,7 +145,7 @@ class Browser:
 
 
 @contextlib.contextmanager
-def browser(program: str) -> Iterator[Browser]:
+def opened(chromium: str) -> Iterator[Browser]:
     """Chromium with a profile of its own, ended and cleaned up afterwards."""
     (their_read, our_write), (our_read, their_write) = os.pipe(), os.pipe()
     # The shell puts the pipe where Chromium looks for it: it reads from 3 and writes to 4.
@@ -143,7 +153,7 @@ def browser(program: str) -> Iterator[Browser]:
     os.close(their_read), os.close(their_write)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         line = f'exec "$@" 3<&{theirs[0]} 4>&{theirs[1]}'
-        command = ["bash", "-c", line, "bash", program, *FLAGS, f"--user-data-dir={profile}"]
+        command = ["bash", "-c", line, "bash", chromium, *FLAGS, f"--user-data-dir={profile}"]
         process = subprocess.Popen(command, pass_fds=theirs, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for handle in theirs:
             os.close(handle)

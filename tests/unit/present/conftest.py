@@ -10,6 +10,7 @@ import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ import pytest
 import SimpleITK as sitk
 from fake_evidence import write_evidence
 from PIL import Image
+
+from globalmask.present.outputs import figure_files, sheet_files
 
 SHAPE, SPACING_MM = 48, 4.0
 STRUCTURES = {
@@ -353,6 +356,20 @@ def fake_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
     make_sheets(run_dir=run_dir, plan=plan, out_dir=run_dir / "sheets")
     make_report(run_dir=run_dir, plan=plan, out_path=run_dir / "report.html")
     return run_dir, plan
+
+
+def blank_pictures(run_dir: Path, plan: dict[str, Any]) -> None:
+    """A white spot in the place of every figure and sheet: for reports whose pictures do not matter."""
+    for name in [*(f"figures/{n}" for n in figure_files(plan)), *(f"sheets/{n}" for n in sheet_files(plan))]:
+        (run_dir / name).parent.mkdir(exist_ok=True)
+        if name.endswith(("png", "pdf")):
+            Image.new("RGB", (40, 20), "white").save(run_dir / name)
+
+
+@pytest.fixture(scope="session")
+def fakes() -> SimpleNamespace:
+    """`make_run` and `blank_pictures` for fixtures that live longer than a test."""
+    return SimpleNamespace(make_run=make_fake_run, blank_pictures=blank_pictures)
 
 
 @pytest.fixture

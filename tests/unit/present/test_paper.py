@@ -79,7 +79,9 @@ def test_registration_is_cited_only_where_it_was_done(run: Run) -> None:
 
 def test_references_are_those_that_are_cited(run: Run) -> None:
     text = methods_of(run) + (run[0] / "paper" / "claim_checklist.md").read_text(encoding="utf-8")
-    found = re.findall(r"^@\w+\{(\w+),", (run[0] / "paper" / "references.bib").read_text(encoding="utf-8"), re.MULTILINE)
+    found = re.findall(
+        r"^@\w+\{(\w+),", (run[0] / "paper" / "references.bib").read_text(encoding="utf-8"), re.MULTILINE
+    )
     assert set(found) == set(re.findall(r"@(\w+\d{4})", text))
     assert len(found) == len(set(found))
 
@@ -99,7 +101,9 @@ def test_the_checklist_has_every_item_and_leaves_what_it_cannot_know(run: Run) -
     for arm in run[1]["arms"]:
         arm["synthetic"] = False
     methods_of(run)
-    rows = re.findall(r"^\| (\d+) \| .* \| (.*) \|$", (run[0] / "paper" / "claim_checklist.md").read_text(), re.MULTILINE)
+    rows = re.findall(
+        r"^\| (\d+) \| .* \| (.*) \|$", (run[0] / "paper" / "claim_checklist.md").read_text(), re.MULTILINE
+    )
     assert [int(number) for number, _ in rows] == list(range(1, 43))
     filled = dict(rows)
     assert filled["20"].startswith("brain: 8 training, 0 validation, 4 test")
