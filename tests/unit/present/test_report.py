@@ -9,13 +9,13 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from fake_evidence import write_floors
 from PIL import Image
 
+from fake_evidence import write_floors
+from fake_run import blank_pictures
 from globalmask.present import report_sections as say
 from globalmask.present.figures import make_figures
 from globalmask.present.outputs import sheet_files
@@ -177,14 +177,14 @@ def test_a_failed_registration_is_flagged(fake_run: Run) -> None:
     assert [table.rows[place] for place in table.flagged] == [["brain", "brain_05", "0.930", "0.710", "failed"]]
 
 
-def test_names_from_data_are_escaped(make_run: Callable[..., Run], fakes: SimpleNamespace) -> None:
+def test_names_from_data_are_escaped(make_run: Callable[..., Run]) -> None:
     run_dir, plan = make_run(arms=("brain",), sizes=(1,), images=False)
     plan["run"] = "<img src=x onerror=alert(1)>"
     plan["config"]["note"] = "</pre><script>alert(1)</script>"
     record = {"warnings": ['<script>"&'], "faults": []}
     (run_dir / "brain" / "check").mkdir()
     (run_dir / "brain" / "check" / "brain_01.json").write_text(json.dumps(record))
-    fakes.blank_pictures(run_dir, plan)
+    blank_pictures(run_dir, plan)
     make_report(run_dir=run_dir, plan=plan, out_path=run_dir / "report.html")
     text = (run_dir / "report.html").read_text(encoding="utf-8")
     assert running(Page(text)) == [script()]

@@ -8,12 +8,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from urllib.parse import unquote
 
 import pytest
 
 import browser
+from fake_run import blank_pictures, make_fake_run
 from globalmask.present.outputs import PAPER_FILES
 from globalmask.present.report import make_report
 
@@ -22,9 +22,9 @@ WORSE = "</script><script>window.hacked=2</script><img src=x onerror=window.hack
 OPENS_WITHIN_S = 20.0  # 2 s are wanted and usual; the margin is for a busy machine
 
 
-def a_report(folder: Path, fakes: SimpleNamespace) -> Path:
+def a_report(folder: Path) -> Path:
     """A run of one arm with a case whose name is HTML, another whose name ends a script, and its report."""
-    run_dir, plan = fakes.make_run(folder, arms=("brain",), sizes=(1, 4), replicates=2)
+    run_dir, plan = make_fake_run(folder, arms=("brain",), sizes=(1, 4), replicates=2)
     plan["run"] = "<b onclick=window.hacked=4>run"
     arm = plan["arms"][0]
     for names in (arm["cases"], arm["test_cases"]["0"]):
@@ -34,7 +34,7 @@ def a_report(folder: Path, fakes: SimpleNamespace) -> Path:
     scores = (run_dir / "scores.csv").read_text(encoding="utf-8")
     scores = scores.replace("brain_08", HOSTILE).replace("brain_11", WORSE)
     (run_dir / "scores.csv").write_text(scores, encoding="utf-8")
-    fakes.blank_pictures(run_dir, plan)
+    blank_pictures(run_dir, plan)
     (run_dir / "paper").mkdir()
     for name in PAPER_FILES:
         (run_dir / "paper" / name).touch()
@@ -43,8 +43,8 @@ def a_report(folder: Path, fakes: SimpleNamespace) -> Path:
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory, fakes: SimpleNamespace) -> Path:
-    return a_report(tmp_path_factory.mktemp("report"), fakes)
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return a_report(tmp_path_factory.mktemp("report"))
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def page(window: browser.Browser, report: Path) -> Iterator[browser.Browser]:
     assert seconds < OPENS_WITHIN_S
     yield window
     assert window.errors == []
-    assert set(window.requests) <= {"about:blank", report.as_uri()}
+    assert set(window.requests) == {report.as_uri()}
     assert window.run("window.hacked") is None
 
 

@@ -211,6 +211,7 @@ async function open(place) {
     const volume = await unpack(place);
     if (state.place !== place) return; // another case was asked for meanwhile
     Object.assign(state, { volume, at: [...volume.start], structure: 0 });
+    byId("planes").dataset.ready = "";
     byId("case").value = place;
     byId("layers").replaceChildren(...layerSwitches(volume));
     byId("structure").replaceChildren(...["all structures", ...volume.structures].map((name, value) => make("option", { value }, name)));
@@ -243,7 +244,6 @@ function startViewer() {
     if (state.place < 0) open(0);
   }, { rootMargin: "600px" });
   near.observe(byId("viewer"));
-  window.addEventListener("beforeprint", () => { if (state.place < 0) open(0); });
 }
 
 // Addresses: #cell/brain/modern/ct/4 and #viewer/0; every other one is an anchor of the page.
@@ -263,6 +263,7 @@ function route() {
 if (viewer.cases.length) startViewer();
 if (known.cells.length) show(known.cells.findLast((cell) => cell.arm === known.cells[0].arm && cell.variant === known.cells[0].variant));
 window.addEventListener("hashchange", route);
+window.addEventListener("beforeprint", () => { for (const fold of document.querySelectorAll("details")) fold.open = true; });
 document.addEventListener("click", (event) => { // the address that is there already does not change
   if (event.target.closest?.("a")?.hash === location.hash) route();
 });
