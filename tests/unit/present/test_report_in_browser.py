@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -15,7 +16,7 @@ import pytest
 import browser
 from fake_run import blank_pictures, make_fake_run
 from globalmask.present.outputs import PAPER_FILES
-from globalmask.present.report import make_report
+from globalmask.present.report import TEMPLATES, make_report
 
 HOSTILE = "<img src=x onerror=window.hacked=1>"
 WORSE = "</script><script>window.hacked=2</script><img src=x onerror=window.hacked=3>"
@@ -187,12 +188,26 @@ def test_a_click_moves_the_other_planes_to_that_voxel(page: browser.Browser) -> 
     assert page.run(f"{element('plane-sagittal')}.clientWidth > 1.5 * {element('plane-axial')}.clientWidth")
 
 
+def in_planes(page: browser.Browser, expression: str) -> Any:
+    """An expression over planes.js, read once more, for what a module defines is out of reach."""
+    return page.run(f"(() => {{ {(TEMPLATES / 'planes.js').read_text(encoding='utf-8')}; return {expression} }})()")
+
+
+def test_slices_are_seen_as_radiologists_see_them(page: browser.Browser) -> None:
+    volume = "Uint8Array.from(Array(24).keys()), [2, 3, 4]"  # 12 z + 4 y + x
+    expected = {
+        "axial": [[12, 13, 14, 15], [16, 17, 18, 19], [20, 21, 22, 23]],  # z = 1: front first, patient's right first
+        "coronal": [[16, 17, 18, 19], [4, 5, 6, 7]],  # y = 1: head first
+        "sagittal": [[13, 17, 21], [1, 5, 9]],  # x = 1: head first, front first
+    }
+    for plane, rows in expected.items():
+        found = in_planes(page, f"(s => [[...s.pixels], s.rows, s.columns])(sliceOf({volume}, PLANES.{plane}, 1))")
+        assert found == [[value for row in rows for value in row], len(rows), len(rows[0])], plane
+
+
 def test_the_outline_runs_between_inside_and_outside(page: browser.Browser) -> None:
-    in_viewer(page)
-    # the functions of a module are out of reach, so the planes' file is read once more
-    source = (Path(browser.__file__).parents[1] / "workflow/globalmask/present/templates/planes.js").read_text("utf-8")
     slice_ = "{pixels: Uint8Array.from([0,0,0,0, 0,2,2,0, 0,0,2,1]), rows: 3, columns: 4}"
-    steps = page.run(f"(() => {{ {source}; return [...stepsOf({slice_}, 2)] }})()")
+    steps = in_planes(page, f"[...stepsOf({slice_}, 2)]")
     span = 65536
     points = {divmod(start, span) for start, _ in steps}
     assert {end for _, end in steps} == {start for start, _ in steps}  # closed
