@@ -44,6 +44,21 @@ def test_a_cell_without_scores_has_no_square(run: Run) -> None:
     assert squares[0] is None and squares[1] is not None
 
 
+@pytest.mark.parametrize(
+    ("dice", "limits"),
+    [
+        ({"ct": 0.31, "mask": 0.62, "ct_mask": 0.88}, (0.3, 0.9)),
+        ({"ct": 0.84, "mask": 0.85, "ct_mask": 0.86}, (0.6, 0.9)),
+        ({"ct": 0.0, "mask": 0.01, "ct_mask": 0.02}, (0.0, 0.3)),
+        ({"ct": None, "mask": None, "ct_mask": None}, (0.0, 1.0)),
+    ],
+)
+def test_colours_reach_as_far_as_the_dice_and_no_small_difference_looks_large(run: Run, dice: Any, limits: Any) -> None:
+    scores = read_scores(run[0])
+    scores["dice"] = scores["scenario"].map(dice).astype(float)
+    assert report_cells.colour_limits(scores) == pytest.approx(limits)
+
+
 def test_the_ink_is_read_on_every_ground() -> None:
     for dice in range(101):
         ground, ink = report_cells._colour(dice / 100)

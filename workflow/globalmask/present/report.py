@@ -121,6 +121,7 @@ def _interactive(run_dir: Path, plan: Plan, scores: pd.DataFrame, runs: pd.DataF
     return {
         "matrix": report_cells.matrix(plan, scores),
         "ramp": report_cells.ramp(),
+        "ramp_ends": [f"{dice:.1f}" for dice in report_cells.colour_limits(scores)],
         "cell_data": _as_json(report_cells.cell_data(run_dir, plan, scores, runs)),
         "packed": packed,
         "packed_words": packing.choice_words(plan, packed),

@@ -17,6 +17,7 @@ from globalmask.present.results import read_history
 from globalmask.present.summary import case_means
 
 MOST_POINTS = 100  # of one curve in the page; all of them lie in history.csv
+NARROWEST = 0.3  # Dice between the ends of the colours: a smaller difference shall not look large
 CURVES = ("train_loss", "val_loss", "val_dice")
 _RAMP = matplotlib.colormaps["YlGnBu"]  # one hue from light to dark: told apart in grey and with any colour vision
 Key = tuple[str, str, str, int]
@@ -46,22 +47,31 @@ class Line:
 
 def matrix(plan: Plan, scores: pd.DataFrame) -> list[dict[str, Any]]:
     """For each arm its sizes and lines: mean Dice over structures, cases and runs, on the box's grid."""
-    runs = _run_means(scores)
+    runs, limits = _run_means(scores), colour_limits(scores)
     found = []
     for arm in plan["arms"]:
         name, sizes = arm["name"], list(arm["sizes"])
         lines = []
         for variant in variants_of(plan, name):
             for place, scenario in enumerate(variant_of(plan, variant)["scenarios"]):
-                squares = [_square((name, variant, scenario, n), runs) for n in sizes]
+                squares = [_square((name, variant, scenario, n), runs, limits) for n in sizes]
                 lines.append(Line(variant, place == 0, style.scenario_label(scenario), squares))
         found.append({"arm": name, "synthetic": arm["synthetic"], "sizes": sizes, "lines": lines})
     return found
 
 
+def colour_limits(scores: pd.DataFrame) -> tuple[float, float]:
+    """Dice at both ends of the colours: what occurs, in tenths outwards, at least `NARROWEST` apart."""
+    means = pd.Series([values.mean() for values in _run_means(scores).values()], dtype=float).dropna()
+    if means.empty:
+        return 0.0, 1.0
+    low, high = math.floor(means.min() * 10) / 10, math.ceil(means.max() * 10) / 10
+    return max(0.0, min(low, round(high - NARROWEST, 1))), max(high, NARROWEST)
+
+
 def ramp() -> list[str]:
-    """Colours of Dice 0, 0.1 … 1 for the legend."""
-    return [_colour(value / 10)[0] for value in range(11)]
+    """Colours from the lower to the upper limit, for the legend."""
+    return [_colour(step / 10)[0] for step in range(11)]
 
 
 def cell_data(run_dir: Path, plan: Plan, scores: pd.DataFrame, runs: pd.DataFrame) -> dict[str, Any]:
@@ -139,7 +149,7 @@ def _run_means(scores: pd.DataFrame) -> dict[Key, pd.Series]:
     return dict(iter(by_run.groupby(keys, sort=False)))
 
 
-def _square(key: Key, runs: dict[Key, pd.Series]) -> Square | None:
+def _square(key: Key, runs: dict[Key, pd.Series], limits: tuple[float, float]) -> Square | None:
     if key not in runs:
         return None
     values = runs[key]
@@ -149,12 +159,13 @@ def _square(key: Key, runs: dict[Key, pd.Series]) -> Square | None:
     spread = f"± {values.std():.2f}" if len(values) > 1 else ""
     arm, variant, scenario, n = key
     words = f"{arm}, {variant}, {style.scenario_label(scenario)}, n = {n}: Dice {mean:.2f} {spread}".strip()
-    return Square(place_of(key), words, f"{mean:.2f}", spread, *_colour(mean))
+    low, high = limits
+    return Square(place_of(key), words, f"{mean:.2f}", spread, *_colour((mean - low) / (high - low)))
 
 
-def _colour(dice: float) -> tuple[str, str]:
-    """Ground and ink for a Dice of 0 to 1; the ink is the one of higher contrast."""
-    rgb = _RAMP(0.04 + 0.9 * min(max(dice, 0.0), 1.0))[:3]
+def _colour(share: float) -> tuple[str, str]:
+    """Ground and ink for a share of 0 to 1 of the way between the limits; the ink is the one of higher contrast."""
+    rgb = _RAMP(0.04 + 0.9 * min(max(share, 0.0), 1.0))[:3]
     linear = [channel / 12.92 if channel <= 0.04045 else ((channel + 0.055) / 1.055) ** 2.4 for channel in rgb]
     luminance = float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
     return matplotlib.colors.to_hex(rgb), "#ffffff" if luminance < 0.19 else "#0b1116"
