@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from fake_evidence import analysis_of, analysis_row
 
+from fake_evidence import analysis_of, analysis_row
 from globalmask.config import load
 from globalmask.present import paper
 from globalmask.present.outputs import PAPER_FILES
