@@ -4,7 +4,7 @@ CORES ?= 2
 VENV := .venv
 SNAKEMAKE := $(VENV)/bin/snakemake --cores $(CORES)
 
-.PHONY: demo worlds test faults lint fix dry unlock bench openkbp evidence peers nnunet clean
+.PHONY: demo worlds test test-report faults lint fix dry unlock bench openkbp evidence peers nnunet clean
 
 demo: $(VENV)/.installed  ## the whole workflow on the embedded synthetic cohort
 	$(SNAKEMAKE) --configfile workflow/config/demo.yaml --quiet rules
@@ -14,8 +14,11 @@ worlds: $(VENV)/.installed  ## two synthetic worlds: structures that the silhoue
 	$(SNAKEMAKE) scores --configfile workflow/config/worlds.yaml --quiet rules
 	$(VENV)/bin/globalmask compare-worlds --run results/worlds
 
-test: $(VENV)/.installed  ## the tests, but for faults and SLURM
-	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile --ignore tests/faults --ignore tests/slurm $(PYTEST)
+test: $(VENV)/.installed  ## the tests, but for faults, SLURM and large reports
+	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile --ignore tests/faults --ignore tests/slurm --ignore tests/report $(PYTEST)
+
+test-report: $(VENV)/.installed  ## reports of real size in headless Chromium: 300 trainings, and the demo's where it is made
+	$(VENV)/bin/python -m pytest tests/report -s $(PYTEST)
 
 faults: $(VENV)/.installed  ## faults injected, bad and hostile input: how many, and what became of them
 	$(VENV)/bin/python -m pytest tests/faults --numprocesses 2 --dist loadfile $(PYTEST)

@@ -61,6 +61,7 @@ rule all:
         FIGURES,
         SHEETS,
         MASK_QUALITY,
+        PAPER,
         REPORT,
 
 
@@ -140,6 +141,7 @@ rule figures:
 rule report:
     """The page that a reader opens first."""
     input:
+        PAPER,
         REPORT,
 
 

@@ -12,6 +12,8 @@ for name in ("OMP_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS", "OPENBLA
 import matplotlib  # noqa: E402
 import pytest  # noqa: E402
 
+import browser  # noqa: E402
+
 matplotlib.use("Agg")
 
 REPOSITORY = Path(__file__).parents[1]
@@ -20,6 +22,7 @@ REAL_DATA = REPOSITORY.parent / "shared" / "data"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--require-real", action="store_true", help="missing real data fails instead of skipping")
+    parser.addoption("--require-browser", action="store_true", help="a missing Chromium fails instead of skipping")
 
 
 @pytest.fixture(scope="session")
@@ -36,3 +39,13 @@ def real_data(request: pytest.FixtureRequest) -> Path:
     if request.config.getoption("--require-real"):
         pytest.fail(f"real data is required and not at {REAL_DATA}")
     pytest.skip("no real data beside the checkout")
+
+
+@pytest.fixture(scope="session")
+def chromium(request: pytest.FixtureRequest) -> str:
+    """Chromium's program; skips, or fails under --require-browser, where it is missing."""
+    if found := browser.program():
+        return found
+    if request.config.getoption("--require-browser"):
+        pytest.fail(f"Chromium is required and none of {', '.join(browser.NAMES)} is on the PATH")
+    pytest.skip("no Chromium on this machine")

@@ -22,7 +22,7 @@ from globalmask.present.status import look, places
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 CONFIG = ("--configfile", "workflow/config/tiny.yaml")
 RUN = "results/tiny"
-PRESENTED = {"make_tables", "make_figures", "make_sheets", "make_report"}
+PRESENTED = {"make_tables", "make_figures", "make_sheets", "make_paper", "make_report"}
 
 
 def scores_of(checkout):
@@ -102,6 +102,8 @@ def test_a_deleted_prediction_comes_back_with_its_chain_alone(tiny_run):
 CHANGES = {
     "network/unet.py": ({"train", "train_mask_network"}, {"register", "prepare_ct"}),
     "present/figures.py": ({"make_figures"}, {"train", "predict_brain_f0", "score"}),
+    "present/paper.py": ({"make_paper", "make_report"}, {"make_figures", "make_sheets", "analyse"}),
+    "present/packing.py": ({"make_report"}, {"make_figures", "make_sheets", "make_paper"}),
     "evidence/score.py": ({"score", "gather_scores"}, {"train", "predict_brain_f0"}),
     "evidence/verdicts.py": ({"judge"}, {"train", "score", "gather_scores", "make_tables"}),
     "masks/threshold.py": ({"mask_threshold", "train"}, {"train_mask_network", "register"}),

@@ -112,14 +112,46 @@ rule make_sheets:
         "globalmask make-sheets --run {params.run:q} --plan {input.plan:q} > {log:q} 2>&1"
 
 
+rule make_paper:
+    """For a paper: methods with references, a CLAIM checklist, Dice with intervals."""
+    input:
+        SPLITS,
+        RECORDS,
+        PAGE,
+        plan=f"{RUN}/plan.json",
+        analysis=f"{RUN}/analysis.csv",
+        analysis_record=f"{RUN}/analysis.json",
+    output:
+        PAPER,
+    log:
+        f"{LOGS}/make_paper.log",
+    benchmark:
+        f"{LOGS}/make_paper.benchmark.tsv"
+    conda:
+        CONDA_ENV
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        run=run_dir,
+        code=code_digest("present.paper"),
+    shell:
+        "globalmask make-paper --run {params.run:q} --plan {input.plan:q} > {log:q} 2>&1"
+
+
 rule make_report:
     """One self-contained page."""
     input:
         TABLES,
         FIGURES,
         SHEETS,
+        PAPER,
         SPLITS,
         RECORDS,
+        HISTORIES,
+        PREPARED,
+        MASKS,
+        PREDICTIONS,
         PUBLISHED,
         PAGE,
         MASK_QUALITY,

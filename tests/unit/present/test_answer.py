@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake_evidence import analysis_of, analysis_row
 
+from fake_evidence import analysis_of, analysis_row
 from globalmask.present.answer import answers, estimate_text, headline, minus, p_text, readings, sentence, verdict_of
 
 TESTED = {"p": 0.001, "p_adjusted": 0.004, "adjusted_by": "holm"}

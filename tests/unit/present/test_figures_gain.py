@@ -10,8 +10,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from fake_evidence import analysis_of, analysis_row, write_floors
 
+from fake_evidence import analysis_of, analysis_row, write_floors
 from globalmask.present.answer import answers
 from globalmask.present.evidence_files import read_analysis, read_floors
 from globalmask.present.figures_context import context_figure, floor_levels

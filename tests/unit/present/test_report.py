@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import html.parser
 import json
 import re
@@ -10,17 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_evidence import write_floors
 from PIL import Image
 
+from fake_evidence import write_floors
+from fake_run import blank_pictures
 from globalmask.present import report_sections as say
 from globalmask.present.figures import make_figures
 from globalmask.present.outputs import figure_files, sheet_files
-from globalmask.present.report import make_report
+from globalmask.present.report import SCRIPTS, TEMPLATES, make_report
 from globalmask.present.results import read_runs, read_scores
 
 Run = tuple[Path, dict[str, Any]]
-VOID = {"meta", "img", "br", "link", "hr"}
+VOID = {"meta", "img", "br", "link", "hr", "input"}
 
 
 class Page(html.parser.HTMLParser):
@@ -33,17 +36,24 @@ class Page(html.parser.HTMLParser):
         self.links: list[str] = []
         self.images: list[dict[str, str | None]] = []
         self.tags: set[str] = set()
+        self.scripts: list[dict[str, str]] = []
         self.feed(text)
         assert not self.open
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = dict(attrs)
         self.tags.add(tag)
+        if tag == "script":
+            self.scripts.append({"type": str(values["type"]), "text": ""})
         self.ids += [str(values["id"])] if "id" in values else []
         self.links += [str(values["href"])] if "href" in values else []
         self.images += [values] if tag == "img" else []
         if tag not in VOID:
             self.open.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] == "script":
+            self.scripts[-1]["text"] += data
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
@@ -56,12 +66,35 @@ def page(fake_run: Run) -> str:
 
 def test_the_page_is_whole_and_needs_nothing_from_outside(page: str) -> None:
     found = Page(page)
-    assert "script" not in found.tags
+    assert running(found) == [script()]
     assert not {"link", "iframe", "object"} & found.tags
     assert all(str(image["src"]).startswith("data:image/") for image in found.images)
     assert not re.search(r"(src|href)=.https?:|url\(|@import", page)
     assert len(found.ids) == len(set(found.ids))
-    assert {link[1:] for link in found.links} <= set(found.ids)
+    inside = {link[1:] for link in found.links if link.startswith("#") and "/" not in link}
+    assert inside <= set(found.ids)
+    assert {link.partition("/")[0] for link in found.links if "/" in link} == {"#cell", "figures", "sheets", "paper"}
+
+
+def running(found: Page) -> list[str]:
+    """Scripts that a browser would run; data is of a type that it does not."""
+    return [one["text"] for one in found.scripts if one["type"] not in ("application/json", "text/plain")]
+
+
+def script() -> str:
+    return "\n".join((TEMPLATES / name).read_text(encoding="utf-8") for name in SCRIPTS)
+
+
+def test_only_our_own_script_may_run(page: str) -> None:
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', page)
+    assert policy
+    digest = base64.b64encode(hashlib.sha256(script().encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in policy[1]
+    assert "default-src 'none'" in policy[1] and "connect" not in policy[1]
+
+
+def test_every_script_is_in_the_page() -> None:
+    assert sorted(SCRIPTS) == sorted(path.name for path in TEMPLATES.glob("*.js"))
 
 
 def test_every_picture_has_words_for_those_who_do_not_see_it(page: str) -> None:
@@ -151,12 +184,10 @@ def test_names_from_data_are_escaped(make_run: Callable[..., Run]) -> None:
     record = {"warnings": ['<script>"&'], "faults": []}
     (run_dir / "brain" / "check").mkdir()
     (run_dir / "brain" / "check" / "brain_01.json").write_text(json.dumps(record))
-    for place in [*(f"figures/{n}" for n in figure_files(plan)), *(f"sheets/{n}" for n in sheet_files(plan))]:
-        (run_dir / place).parent.mkdir(exist_ok=True)
-        Image.new("RGB", (2, 2)).save((run_dir / place).with_suffix(".png"))
+    blank_pictures(run_dir, plan)
     make_report(run_dir=run_dir, plan=plan, out_path=run_dir / "report.html")
     text = (run_dir / "report.html").read_text(encoding="utf-8")
-    assert "script" not in Page(text).tags
+    assert running(Page(text)) == [script()]
     assert "&lt;script&gt;&#34;&amp;" in text
     assert "&lt;img src=x onerror=alert(1)&gt;" in text
 
@@ -186,7 +217,7 @@ def test_without_images_the_page_has_drawings_alone_and_says_so(make_run: Callab
     make_report(run_dir=run_dir, plan=plan, out_path=run_dir / "report.html")
     text = (run_dir / "report.html").read_text(encoding="utf-8")
     assert len(Page(text).images) == 2 + 3 + 1  # Figures 4 and 6; answer, gain, context; mask quality
-    assert "image/jpeg" not in text
+    assert '<script type="text/plain"' not in text  # no packed scan
     assert "<code>images: none</code>" in text
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from fake_evidence import CLAIM_COLUMNS, RECORD, analysis_of, analysis_row, claims
 
+from fake_evidence import CLAIM_COLUMNS, RECORD, analysis_of, analysis_row, claims
 from globalmask.errors import UserError
 from globalmask.present import report_evidence as evidence
 from globalmask.present.answer import answers

@@ -45,3 +45,11 @@ def make_report(run: File, plan: File, out: File) -> None:
     from globalmask.present import report as stage
 
     stage.make_report(run_dir=run, plan=read_json(plan), out_path=out)
+
+
+@app.command()
+def make_paper(run: File, plan: File) -> None:
+    """Methods with references, a CLAIM checklist, Dice with intervals: for a paper."""
+    from globalmask.present import paper as stage
+
+    stage.make_paper(run_dir=run, plan=read_json(plan), out_dir=run / "paper")

@@ -23,6 +23,7 @@ TABLE_NUMBERS = {
 }
 QUANTITIES = ("dice", "com", "hours")
 MASK_QUALITY = "mask_quality"
+PAPER_FILES = ("methods.md", "references.bib", "claim_checklist.md", "dice_intervals.csv", "dice_intervals.tex")
 
 
 @dataclass(frozen=True)

@@ -1,22 +1,24 @@
 """report.html: one self-contained page that a reader opens first.
 
-Images are inside the file, styles are inline, there is no script and nothing is fetched. All text that comes
-from data is escaped by the template engine.
+Images and test cases are inside the file, styles and the script (`templates/*.js`, our own) are inline and nothing
+is fetched: the page forbids itself all else, by a policy that names the digest of its script. All text that comes from
+data is escaped, by the template engine in the page and by `textContent` in the script.
 """
 
 from __future__ import annotations
 
 import base64
-import io
-from dataclasses import dataclass
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from PIL import Image
+from markupsafe import Markup
 
 from globalmask.evidence.verdicts import ALPHA, MARGIN_DICE
+from globalmask.present import packing, pictures, report_cells
 from globalmask.present import report_evidence as evidence
 from globalmask.present import report_sections as say
 from globalmask.present.answer import Answer, answers
@@ -27,59 +29,15 @@ from globalmask.present.evidence_files import (
     read_floors,
 )
 from globalmask.present.labels import labels_spent
-from globalmask.present.outputs import (
-    MASK_QUALITY,
-    Plan,
-    answer_figure_name,
-    arm_of,
-    case_sheet_name,
-    editions,
-    evidence_figures,
-    paper_figures,
-    robustness_figures,
-    shows_patients,
-    tested,
-)
-from globalmask.present.results import read_json, read_runs, read_scores
+from globalmask.present.outputs import PAPER_FILES, Plan, answer_figure_name, shows_patients
+from globalmask.present.results import read_runs, read_scores
 from globalmask.present.tables import Table, build_tables, text_columns
 from globalmask.provenance import write_text
 
 TEMPLATES = Path(__file__).parent / "templates"
-SHEET_PIXELS = 1600
-DRAWING_SCALE = 0.68  # screen pixels for a pixel of a 200 dpi figure
-MOST_CASE_SHEETS = 12
+SCRIPTS = ("page.js", "tables.js", "charts.js", "cells.js", "planes.js", "viewer.js")
 FIRST = "fig4"
-SHEET_CAPTIONS = {
-    "check": "The raw scan in three planes with the label's contours, before anything is done to it.",
-    "registration": "Each scan after registration, against the template.",
-}
 MOST_OTHER_VARIANTS = 2
-EVIDENCE_FIGURES = {
-    "gain": ("Gain in Dice", "Forest plot of the gain of CT + mask over CT at every size, with intervals"),
-    "dice_context": ("Dice in its context", "Line chart of mean Dice with intervals, between floors and ceilings"),
-}
-ALTERNATIVES = {
-    "fig3": "Contours of the ground truth, of CT and of Mask over axial CT slices",
-    "fig4": "Line chart of mean Dice against the number of training cases, one line a scenario",
-    "fig5": "Contours of the ground truth, of CT and of CT + mask over axial CT slices, few training cases",
-    "fig6": "Line charts of training and validation loss against optimiser steps, CT and CT + mask",
-    "fig7": "Grid of grey feature maps of the CT + mask model",
-    "fig8": "Three rows of eight matched grey feature maps",
-    "robustness": "Line charts of mean Dice against the strength of a shift of the test CTs, one panel a shift",
-}
-
-
-@dataclass(frozen=True)
-class Picture:
-    """An image inside the page: `source` is a data URL, `anchor` its id; shown `width` x `height` pixels large."""
-
-    anchor: str
-    title: str
-    caption: str
-    alternative: str
-    source: str
-    width: int
-    height: int
 
 
 def make_report(*, run_dir: Path, plan: Plan, out_path: Path) -> None:
@@ -92,12 +50,14 @@ def make_report(*, run_dir: Path, plan: Plan, out_path: Path) -> None:
     """
     run_dir = Path(run_dir)
     scores, runs = read_scores(run_dir), read_runs(run_dir, plan)
-    values = _context(run_dir, plan, scores, runs) | _evidence(run_dir, plan)
+    values = (
+        _context(run_dir, plan, scores, runs) | _evidence(run_dir, plan) | _interactive(run_dir, plan, scores, runs)
+    )
     write_text(out_path, _template().render(**values))
 
 
 def _context(run_dir: Path, plan: Plan, scores: pd.DataFrame, runs: pd.DataFrame) -> dict[str, Any]:
-    figures = _figures(run_dir, plan)
+    figures = pictures.figures(run_dir, plan)
     return {
         "run": plan["run"],
         "kind": say.data_kind(plan),
@@ -108,14 +68,15 @@ def _context(run_dir: Path, plan: Plan, scores: pd.DataFrame, runs: pd.DataFrame
         "figures": [figure for figure in figures if figure.anchor != FIRST],
         "tables": [_shown(table) for table in build_tables(plan, scores, runs)],
         "masks": say.mask_quality(run_dir, plan, scores),
-        "mask_figure": _mask_figure(run_dir, plan),
+        "mask_figure": pictures.mask_figure(run_dir),
         "labels": labels_spent(scores),
         "registrations": say.registrations(run_dir, plan),
         "checks": say.check_notes(run_dir, plan),
         "shows_patients": shows_patients(plan),
-        "check_sheets": _arm_sheets(run_dir, plan, "check", "Check pictures"),
-        "registration_sheets": _arm_sheets(run_dir, plan, "registration", "Registration"),
-        "case_sheets": _case_sheets(run_dir, plan),
+        "check_sheets": pictures.arm_sheets(run_dir, plan, "check", "Check pictures"),
+        "registration_sheets": pictures.arm_sheets(run_dir, plan, "registration", "Registration"),
+        "case_sheets": pictures.case_sheets(run_dir, plan),
+        "paper_files": PAPER_FILES,
         "assumptions": say.assumptions(),
         "splits": say.splits(run_dir, plan),
         "trainings": say.trainings(runs),
@@ -133,7 +94,7 @@ def _evidence(run_dir: Path, plan: Plan) -> dict[str, Any]:
         "alpha": ALPHA,
         "margin": MARGIN_DICE,
         "answers": _answers(run_dir, found),
-        "evidence_figures": _evidence_figures(run_dir, plan),
+        "evidence_figures": pictures.figures_of_evidence(run_dir, plan),
         "verdict_counts": evidence.verdict_counts(claims),
         "verdicts": judged,
         "slips": evidence.slips_in(judged),
@@ -153,37 +114,48 @@ def _evidence(run_dir: Path, plan: Plan) -> dict[str, Any]:
     }
 
 
+def _interactive(run_dir: Path, plan: Plan, scores: pd.DataFrame, runs: pd.DataFrame) -> dict[str, Any]:
+    """The matrix, the data behind its cells, the cases of the viewer, and the script with its digest."""
+    packed = packing.packed_cases(run_dir, plan, scores)
+    script = "\n".join((TEMPLATES / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    digest = hashlib.sha256(script.encode("utf-8")).digest()
+    return {
+        "matrix": report_cells.matrix(plan, scores),
+        "ramp": report_cells.ramp(),
+        "ramp_ends": [f"{dice:.1f}" for dice in report_cells.colour_limits(scores)],
+        "cell_data": _as_json(report_cells.cell_data(run_dir, plan, scores, runs)),
+        "packed": packed,
+        "packed_words": packing.choice_words(plan, packed),
+        "viewer_data": _as_json({"levels_hu": packing.LEVELS_HU.tolist(), "cases": [item.about for item in packed]}),
+        "script": Markup(script),
+        "script_digest": base64.b64encode(digest).decode("ascii"),
+    }
+
+
+def _as_json(value: Any) -> Markup:
+    """JSON that ends no script element, whatever names are in it."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c"))
+
+
 def _answers(run_dir: Path, found: list[Answer]) -> list[dict[str, Any]]:
     """The first screen: one entry an arm, its primary variant first, a line for each of the next few."""
-    captions = read_json(run_dir / "figures" / "captions.json") or {}
     shown = []
     for answer in found:
         if not answer.primary:
             continue
         others = [other for other in found if other.arm == answer.arm and not other.primary]
-        name = answer_figure_name(answer.arm)
-        words = evidence.alternative(answer)
-        image = _as_png(run_dir / "figures" / f"{name}.png")
+        name, words = answer_figure_name(answer.arm), evidence.alternative(answer)
         shown.append(
             vars(answer)
             | {
                 "of_variants": "primary" if others else "the only one",
                 "others": others[:MOST_OTHER_VARIANTS],
                 "more": len(others[MOST_OTHER_VARIANTS:]),
-                "picture": Picture(name, "Gain in Dice", captions.get(name, ""), words, *image),
+                "picture": pictures.drawing(run_dir, name, "Gain in Dice", words, whole=True),
             }
         )
     return shown
-
-
-def _evidence_figures(run_dir: Path, plan: Plan) -> list[Picture]:
-    captions = read_json(run_dir / "figures" / "captions.json") or {}
-    return [
-        Picture(name, title, captions.get(name, ""), f"{words}. The caption below says what is shown.", *image)
-        for name, (title, words) in EVIDENCE_FIGURES.items()
-        if name in evidence_figures(plan)
-        for image in [_as_png(run_dir / "figures" / f"{name}.png")]
-    ]
 
 
 def _template() -> Any:
@@ -196,34 +168,6 @@ def _template() -> Any:
         lstrip_blocks=True,
     )
     return environment.get_template("report.html.j2")
-
-
-def _figures(run_dir: Path, plan: Plan) -> list[Picture]:
-    captions = read_json(run_dir / "figures" / "captions.json") or {}
-    found = []
-    for edition in editions(plan):
-        arms = " and ".join(arm for arm, _ in edition.pairs)
-        for figure in paper_figures(plan):
-            name = f"{figure}{edition.suffix}"
-            image = _as_png(run_dir / "figures" / f"{name}.png")
-            title = f"Figure {figure.removeprefix('fig')}"
-            title += f" (variant {edition.suffix.removeprefix('_')})" if edition.suffix else ""
-            alternative = f"{ALTERNATIVES[figure]}: {arms}. The caption below says what is shown."
-            found.append(Picture(name, title, captions.get(name, ""), alternative, *image))
-    for name, ladder in robustness_figures(plan).items():
-        title = f"Shifted test CTs ({ladder.arm}, variant {ladder.variant})"
-        alternative = f"{ALTERNATIVES['robustness']}: {ladder.arm}. The caption below says what is shown."
-        image = _as_png(run_dir / "figures" / f"{name}.png")
-        found.append(Picture(name, title, captions.get(name, ""), alternative, *image))
-    return found
-
-
-def _mask_figure(run_dir: Path, plan: Plan) -> Picture:
-    captions = read_json(run_dir / "figures" / "captions.json") or {}
-    words = "Mask quality against segmentation quality"
-    alternative = f"{words}: scatter plot, one point a test case. The caption below says what is shown."
-    image = _as_png(run_dir / "figures" / f"{MASK_QUALITY}.png")
-    return Picture(MASK_QUALITY, words, captions.get(MASK_QUALITY, ""), alternative, *image)
 
 
 def _shown(table: Table) -> dict[str, Any]:
@@ -241,54 +185,17 @@ def _shown(table: Table) -> dict[str, Any]:
         "caption": table.caption,
         "groups": groups,
         "columns": [column for _, column in table.header],
-        "rows": [(place in starts, row) for place, row in enumerate(table.rows)],
+        "rows": [(place in starts, *row) for place, row in enumerate(_said_in_full(table.rows))],
         "words": text_columns(table),
         "published": published,
         "slips": table.slips,
     }
 
 
-def _arm_sheets(run_dir: Path, plan: Plan, kind: str, title: str) -> list[Picture]:
-    found = []
-    for arm in plan["arms"] if shows_patients(plan) else ():
-        path = run_dir / "sheets" / f"{kind}_{arm['name']}.png"
-        if kind == "registration" and not arm["registered"]:
-            continue
-        words = f"{title} of all cases of {arm['name']}{_synthetic(arm)}"
-        found.append(Picture(f"{kind}-{arm['name']}", words, SHEET_CAPTIONS[kind], words, *_as_jpeg(path)))
+def _said_in_full(rows: list[list[str]]) -> list[tuple[bool, list[str]]]:
+    """Rows whose empty first cell says what the one above does, and whether it was empty: sorted rows stand alone."""
+    found: list[tuple[bool, list[str]]] = []
+    for row in rows:
+        again = not row[0] and bool(found)
+        found.append((again, [found[-1][1][0], *row[1:]] if again else row))
     return found
-
-
-def _case_sheets(run_dir: Path, plan: Plan) -> list[Picture]:
-    found = []
-    for arm in plan["arms"] if shows_patients(plan) else ():
-        name = arm["name"]
-        for case in list(tested(plan, name))[:MOST_CASE_SHEETS]:
-            words = f"{name}, test case {case}{_synthetic(arm_of(plan, name))}"
-            caption = "Mask, ground truth (white) and predictions at the largest size, in three planes."
-            image = _as_jpeg(run_dir / "sheets" / case_sheet_name(name, case))
-            found.append(Picture(f"case-{name}-{case}", words, caption, f"{words}: {caption}", *image))
-    return found
-
-
-def _synthetic(arm: Any) -> str:
-    return " (SYNTHETIC data)" if arm["synthetic"] else ""
-
-
-def _as_png(path: Path) -> tuple[str, int, int]:
-    """Data URL, width and height of a drawing: at its print size, a little enlarged."""
-    with Image.open(path) as image:
-        width, height = (round(pixels * DRAWING_SCALE) for pixels in image.size)
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii"), width, height
-
-
-def _as_jpeg(path: Path) -> tuple[str, int, int]:
-    """Data URL, width and height of a sheet at most `SHEET_PIXELS` wide; as JPEG it is a tenth of its PNG."""
-    with Image.open(path) as image:
-        picture = image.convert("RGB")
-    if picture.width > SHEET_PIXELS:
-        picture = picture.resize((SHEET_PIXELS, round(picture.height * SHEET_PIXELS / picture.width)))
-    stream = io.BytesIO()
-    picture.save(stream, format="JPEG", quality=84, optimize=True)
-    source = "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
-    return source, *picture.size

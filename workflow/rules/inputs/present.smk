@@ -70,6 +70,7 @@ PLAN = plan()
 TABLES = [f"{RUN}/tables/{name}" for name in outputs.table_files(PLAN)]
 FIGURES = [f"{RUN}/figures/{name}" for name in outputs.figure_files(PLAN)]
 SHEETS = [f"{RUN}/sheets/{name}" for name in outputs.sheet_files(PLAN)]
+PAPER = [f"{RUN}/paper/{name}" for name in outputs.PAPER_FILES]
 REPORT = [f"{RUN}/report.html"]
 FEATURES = [
     f"{RUN}/{arm}/{variant}/{scenario}/n{n}/r0/features.npz"
