@@ -8,8 +8,9 @@ import shutil
 
 import pytest
 
+from checkout import STAGES
 from globalmask.present.forecast import planned_jobs
-from workflow.conftest import STAGES, TINY
+from workflow.conftest import TINY
 
 pytestmark = pytest.mark.workflow
 
