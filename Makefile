@@ -4,7 +4,7 @@ CORES ?= 2
 VENV := .venv
 SNAKEMAKE := $(VENV)/bin/snakemake --cores $(CORES)
 
-.PHONY: demo worlds test test-report faults lint fix dry unlock bench openkbp evidence peers nnunet clean
+.PHONY: demo worlds test test-report test-slurm faults lint fix dry unlock bench openkbp evidence peers nnunet clean
 
 demo: $(VENV)/.installed  ## the whole workflow on the embedded synthetic cohort
 	$(SNAKEMAKE) --configfile workflow/config/demo.yaml --quiet rules
@@ -19,6 +19,9 @@ test: $(VENV)/.installed  ## the tests, but for faults, SLURM and large reports
 
 test-report: $(VENV)/.installed  ## reports of real size in headless Chromium: 300 trainings, and the demo's where it is made
 	$(VENV)/bin/python -m pytest tests/report -s $(PYTEST)
+
+test-slurm: $(VENV)/.installed  ## a real SLURM on this machine (installed when missing, as root): the workflow, and faults in its jobs
+	$(VENV)/bin/python -m pytest tests/slurm $(PYTEST)
 
 faults: $(VENV)/.installed  ## faults injected, bad and hostile input: how many, and what became of them
 	$(VENV)/bin/python -m pytest tests/faults --numprocesses 2 --dist loadfile $(PYTEST)
@@ -38,7 +41,8 @@ fix: $(VENV)/.installed  ## mend what a program can mend
 dry: $(VENV)/.installed  ## what would run, and why
 	$(SNAKEMAKE) --dry-run --quiet rules
 
-unlock: $(VENV)/.installed  ## after a killed run
+unlock: $(VENV)/.installed  ## after a killed run: end its jobs on the cluster, then unlock the folder
+	$(VENV)/bin/globalmask cancel-jobs
 	$(SNAKEMAKE) --unlock
 
 bench: $(VENV)/.installed  ## one optimiser step of preset paper at full scale: seconds, memory, weights

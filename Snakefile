@@ -40,6 +40,10 @@ localrules:
     tables,
     figures,
     report,
+    # A second each; no queue entry on a cluster.
+    check_cohort,
+    write_split,
+    write_plan,
 
 
 rule all:

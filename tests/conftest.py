@@ -16,6 +16,7 @@ import browser  # noqa: E402
 
 matplotlib.use("Agg")
 
+pytest_plugins = ["tally"]
 REPOSITORY = Path(__file__).parents[1]
 REAL_DATA = REPOSITORY.parent / "shared" / "data"
 
@@ -23,6 +24,9 @@ REAL_DATA = REPOSITORY.parent / "shared" / "data"
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--require-real", action="store_true", help="missing real data fails instead of skipping")
     parser.addoption("--require-browser", action="store_true", help="a missing Chromium fails instead of skipping")
+    parser.addoption(
+        "--require-slurm", action="store_true", help="a cluster that cannot be had fails instead of skipping"
+    )
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import pytest
 
 ORDER = (
     "cli", "commands", "present", "evidence", "learn", "masks", "prepare", "intake",
-    "network", "imaging", "matrix", "provenance", "config", "errors",
+    "network", "imaging", "matrix", "provenance", "config", "cluster", "errors",
 )  # fmt: skip
 HEAVY = ("torch", "ants", "SimpleITK", "pandas", "numpy", "scipy", "matplotlib")
 

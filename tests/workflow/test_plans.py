@@ -8,8 +8,9 @@ import shutil
 
 import pytest
 
+from checkout import STAGES
 from globalmask.present.forecast import planned_jobs
-from workflow.conftest import STAGES, TINY
+from workflow.conftest import TINY
 
 pytestmark = pytest.mark.workflow
 
@@ -179,3 +180,7 @@ def test_profiles_plan(checkout, profile):
 def test_the_plan_of_a_run_counts_the_jobs_of_a_dry_run(checkout, monkeypatch):
     monkeypatch.chdir(checkout.folder)
     assert planned_jobs(checkout.folder / TINY, 1) == checkout.planned("--configfile", TINY)
+
+
+def test_an_unlocking_needs_no_data(checkout):
+    assert "Unlocked working directory" in checkout.snakemake("--unlock").stdout

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import json
 import os
 import shutil
 import signal
@@ -16,6 +15,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from checkout import bare
 from globalmask import config
 from globalmask.present.status import look, places
 
@@ -178,17 +178,6 @@ def scramble(path):
     image = sitk.GetImageFromArray(np.moveaxis(shuffled, 0, sagittal))
     image.CopyInformation(label)
     sitk.WriteImage(image, path)
-
-
-def bare(path):
-    """Content of a file without clocks."""
-    if path.name == "history.csv":
-        with open(path, encoding="utf-8", newline="") as file:
-            return [[row[name] for name in row if "seconds" not in name] for row in csv.DictReader(file)]
-    if path.name == "run.json":
-        record = json.loads(path.read_text(encoding="utf-8"))
-        return {name: value for name, value in record.items() if "hours" not in name}
-    return path.read_bytes()
 
 
 def differing(first, second):

@@ -25,9 +25,11 @@ def stop(error):
 
 
 try:
-    # A lint needs no data; everything else does.
+    # A lint and an unlocking need no data; everything else does.
     CONFIG, COHORTS = read_run(
-        config, workflow.configfiles, needs_data="--lint" not in sys.argv
+        config,
+        workflow.configfiles,
+        needs_data=not {"--lint", "--unlock"} & set(sys.argv),
     )
 except UserError as error:
     stop(error)
@@ -57,11 +59,12 @@ PYTHON = (
     in [str(method) for method in workflow.deployment_settings.deployment_method]
     else shlex.quote(sys.executable)
 )
+# `exec`: SLURM's SIGTERM also ends a shell between, and with it the job, before a training has written its checkpoint.
 shell.prefix(
     f"set -euo pipefail; export PYTHONPATH={shlex.quote(PACKAGE_PARENT)};"
     # No parameter: whether a picture is drawn changes no number, so nothing has to run again.
     f" export GLOBALMASK_IMAGES={CONFIG.images};"
-    f' globalmask() {{{{ {PYTHON} -m globalmask "$@"; }}}}; '
+    f' globalmask() {{{{ exec {PYTHON} -m globalmask "$@"; }}}}; '
 )
 
 FAILURE_HELP = (
@@ -89,6 +92,11 @@ wildcard_constraints:
 def as_json(value):
     """Settings for a command line; keys keep their order, for the order of structures numbers the labels."""
     return json.dumps(value)
+
+
+def growing(megabytes):
+    """Memory of a job, and twice as much when it is tried again, for it may have run out (profiles/slurm)."""
+    return lambda wildcards, attempt: megabytes * min(attempt, 2)
 
 
 def cell_of(wildcards):

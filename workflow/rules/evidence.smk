@@ -70,7 +70,7 @@ rule shift_case:
     threads: CONFIG.threads
     resources:
         gpu=ON_GPU,
-        mem_mb=8000,
+        mem_mb=growing(8000),
         runtime=60,
     params:
         files=shift_flags,
@@ -99,7 +99,7 @@ rule score_shifted:
     threads: CONFIG.threads
     resources:
         gpu=ON_GPU,
-        mem_mb=8000,
+        mem_mb=growing(8000),
         runtime=4 * 60,
     params:
         shifted=shifted_dir,

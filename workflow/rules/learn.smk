@@ -22,7 +22,7 @@ rule train:
     threads: CONFIG.threads
     resources:
         gpu=ON_GPU,
-        mem_mb=16000,
+        mem_mb=growing(16000),
         runtime=48 * 60,
     params:
         prepared=prepared_dir,
@@ -69,7 +69,7 @@ for arm, fold in TEST_SETS:
         threads: CONFIG.threads
         resources:
             gpu=ON_GPU,
-            mem_mb=8000,
+            mem_mb=growing(8000),
             runtime=60,
         params:
             prepared=prepared_dir,

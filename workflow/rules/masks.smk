@@ -151,7 +151,7 @@ rule train_mask_network:
     threads: CONFIG.threads
     resources:
         gpu=ON_GPU,
-        mem_mb=16000,
+        mem_mb=growing(16000),
         runtime=24 * 60,
     params:
         coarse=coarse_dir,
@@ -201,7 +201,7 @@ for arm, mask_set in LEARNED:
         threads: CONFIG.threads
         resources:
             gpu=ON_GPU,
-            mem_mb=8000,
+            mem_mb=growing(8000),
             runtime=60,
         params:
             device=CONFIG.device,

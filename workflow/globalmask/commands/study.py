@@ -71,3 +71,13 @@ def costs(run: Annotated[str, typer.Argument(help="name of a run below results/"
     from globalmask.present import costs as stage
 
     print(stage.as_markdown(stage.costs(Path("logs", run), Path("results", run))))
+
+
+@app.command()
+def cancel_jobs() -> None:
+    """End the SLURM jobs that a killed run in this folder left in the queue; without SLURM there are none."""
+    from globalmask.cluster import cancel_left_over
+
+    jobs = cancel_left_over(Path.cwd())
+    if jobs:
+        print(f"Cancelled SLURM jobs of a killed run in this folder: {', '.join(map(str, jobs))}")

@@ -1,4 +1,4 @@
-"""The count of faults: every test of this folder tells what it injected and what became of it."""
+"""The count of faults: the tests of faults/ and slurm/ tell what they injected and what became of it."""
 
 from __future__ import annotations
 
