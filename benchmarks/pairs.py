@@ -76,8 +76,10 @@ def same_numbers(what: str, ours: Any, theirs: Any, *, tolerance: float) -> None
     a, b = np.asarray(ours, float), np.asarray(theirs, float)
     same_value(f"shape of {what}", a.shape, b.shape)
     away = np.where(np.isnan(a) & np.isnan(b), 0.0, np.abs(a - b))
-    if not away.size or not away.max() <= tolerance:
-        raise UnequalWork(f"{what}: differs by {away.max(initial=np.nan):.4g}, allowed {tolerance:g}")
+    if not away.size:
+        raise UnequalWork(f"{what}: there is nothing to compare")
+    if not away.max() <= tolerance:
+        raise UnequalWork(f"{what}: differs by {away.max():.4g}, allowed {tolerance:g}")
 
 
 def same_volume(what: str, ours: np.ndarray, theirs: np.ndarray, *, mean: float) -> None:

@@ -31,6 +31,7 @@ from monai.transforms import (
     ScaleIntensityRange,
     ScaleIntensityRanged,
     Spacingd,
+    Transpose,
 )
 from scipy import ndimage
 from torch import Tensor, nn
@@ -108,15 +109,19 @@ def train(network: nn.Module, cases: CacheDataset, *, steps: int, learning_rate:
 
 
 def predict(build: Callable[[], nn.Module], weights: Path, ct: Path, out_dir: Path, *, size: int) -> Path:
-    """Load the weights and the CT, slide a window of `size` over it, write the label map beside it; returns its path."""
+    """Load weights and CT, slide a window of `size` over it, write the label map to `out_dir`; returns its path.
+
+    MONAI has volumes as (x, y, z); the weights were made for (z, y, x).
+    """
     network = build()
     network.load_state_dict(torch.load(weights, weights_only=True))
     network.eval()
-    read = Compose([LoadImage(image_only=True), EnsureChannelFirst(), ScaleIntensityRange(-200, 200, 0, 1, clip=True)])
-    image = read(ct)
+    scale = ScaleIntensityRange(-200, 200, 0, 1, clip=True)
+    turn = Transpose(indices=(0, 3, 2, 1))
+    image = Compose([LoadImage(image_only=True), EnsureChannelFirst(), scale, turn])(ct)
     with torch.no_grad():
         logits = sliding_window_inference(image[None], roi_size=(size,) * 3, sw_batch_size=1, predictor=network)
-    label = MetaTensor(logits[0].argmax(dim=0, keepdim=True), meta=image.meta)
+    label = MetaTensor(turn(logits[0].argmax(dim=0, keepdim=True)), meta=image.meta)
     SaveImage(output_dir=out_dir, output_postfix="", output_dtype=np.uint8, separate_folder=False, print_log=False)(label)
     return out_dir / ct.name
 

@@ -143,6 +143,7 @@ def predictor_plans(*, size_voxels: int, spacing_mm: float, clip_hu: tuple[float
     resampling = {"is_seg": False, "order": 1, "order_z": 0, "force_separate_z": None}
     name = "resample_data_or_seg_to_shape"
     configuration = {
+        "architecture": {},  # the network is given
         "data_identifier": "benchmark",
         "preprocessor_name": "DefaultPreprocessor",
         "batch_size": 1,
