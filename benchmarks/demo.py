@@ -72,7 +72,11 @@ def records(smoke: bool) -> dict[str, Record]:
     planning = dry_run_seconds()
     parts = shares(jobs, imports, planning=planning, cores=CORES)
     wall = max(job.end for job in jobs) - min(job.start for job in jobs) + planning
-    facts = {"jobs": len(jobs), "wall_seconds": round(wall, 1), "percent": {name: round(part, 1) for name, part in parts.items()}}
+    facts = {
+        "jobs": len(jobs),
+        "wall_seconds": round(wall, 1),
+        "percent": {name: round(part, 1) for name, part in parts.items()},
+    }
     return {"demo.share": measured(line, [100 - parts["pure work"]], **facts)}
 
 
@@ -127,7 +131,16 @@ def import_seconds(modules: set[str], *, repeats: int) -> dict[str, float]:
 
 def dry_run_seconds() -> float:
     """What the plan of the demo takes, whether or not there is anything to do."""
-    command = [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "2", "--configfile", "workflow/config/demo.yaml"]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--dry-run",
+        "--cores",
+        "2",
+        "--configfile",
+        "workflow/config/demo.yaml",
+    ]
     return _seconds([*command, "--forceall", "--quiet", "rules"])
 
 

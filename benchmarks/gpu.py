@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import multiprocessing
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -35,7 +35,6 @@ from globalmask.network.unet import UNet, initialise
 from globalmask.present import forecast
 
 ROOT = Path(__file__).resolve().parents[1]
-TOGETHER = (1, 2, 4)
 CONFIGS = {"paper": ROOT / "config.yaml", "evidence": ROOT / "workflow" / "config" / "evidence.yaml"}
 
 
@@ -63,24 +62,31 @@ def records(smoke: bool) -> dict[str, Record]:
 
 
 def measure(
-    device: str, *, size: int, channels: int, steps: int, product: int, rounds: int
+    device: str,
+    *,
+    size: int,
+    channels: int,
+    steps: int,
+    product: int,
+    rounds: int,
+    together: Sequence[int] = (2, 4),
 ) -> dict[str, list[float]]:
-    """Share of the limit (%), memory (GB), and the pace of 2 and 4 trainings beside that of one, round by round."""
+    """Share of the limit (%), memory (GB), and the pace of several trainings beside that of one, round by round."""
     settings = PRESETS["paper"].model_copy(update={"channels": channels, "precision": "bf16"})
-    flops, memory, together = [], [], {count: [] for count in TOGETHER[1:]}
+    flops, memory, ratios = [], [], {count: [] for count in together}
     for _ in range(rounds):
         step = step_of(settings, device, size=size, steps=steps)
         limit = operations_a_second(device, product, settings)
         flops.append(100 * step.operations / step.seconds / limit)
         memory.append(step.bytes / 1e9)
         alone = steps_a_second(1, device, settings, size=size, steps=steps)
-        for count, ratios in together.items():
-            ratios.append(steps_a_second(count, device, settings, size=size, steps=steps) / alone)
-    return {"flops": flops, "memory": memory, **{f"together{count}": ratios for count, ratios in together.items()}}
+        for count, found in ratios.items():
+            found.append(steps_a_second(count, device, settings, size=size, steps=steps) / alone)
+    return {"flops": flops, "memory": memory, **{f"together{count}": found for count, found in ratios.items()}}
 
 
 def step_of(settings: TrainSettings, device: str, *, size: int, steps: int) -> Step:
-    """Median pace of our own loop after a warm-up; operations counted on the CPU's own small cube and scaled up."""
+    """Pace of our own loop after as many steps to warm up."""
     place = torch.device(device)
     case = sample(size)
     short = settings.model_copy(update={"max_steps": 2 * steps, "validate_every": steps, "patience_steps": None})

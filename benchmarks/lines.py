@@ -17,12 +17,16 @@ PLAN = "dry run of a matrix of"
 GPU = "preset paper at 128^3, one GPU"
 
 LINES: dict[str, Line] = {
-    "prepare.monai": Line(HEART, "MONAI: LoadImage, Orientation, Spacing, ResizeWithPadOrCrop, SaveImage", "x", least=8),
+    "prepare.monai": Line(
+        HEART, "MONAI: LoadImage, Orientation, Spacing, ResizeWithPadOrCrop, SaveImage", "x", least=8
+    ),
     "prepare.torchio": Line(HEART, "TorchIO: ToCanonical, Resample, CropOrPad, save", "x", least=1),
     "prepare.nnunet": Line(HEART, "nnU-Net's reader, resampling (first order, as the others) and writer", "x", least=1),
     "prepare.files": Line(HEART, "reading and writing the same files alone", "x the time", most=1.25),
     "registration.time": Line(HEADS, "ants.registration('Rigid') with its defaults", "x", least=3),
-    "registration.overlap": Line(HEADS, "its head-mask Dice, ours minus theirs where both succeed", "Dice", least=-0.01),
+    "registration.overlap": Line(
+        HEADS, "its head-mask Dice, ours minus theirs where both succeed", "Dice", least=-0.01
+    ),
     "registration.centre": Line(HEADS, "its distance of the heads' centres of mass, ours minus theirs", "mm", most=1),
     "registration.failures": Line(HEADS, "its failures: ours minus theirs", "failures", most=0),
     "step.small": Line("overhead of our loop, 64^3, 16 channels", "bare loop on resident tensors", "%", most=3),
@@ -32,7 +36,9 @@ LINES: dict[str, Line] = {
     "training.monai_defaults": Line(TRAIN, "idiomatic MONAI, each side's precision by default", "x", least=3),
     "training.monai_fp32": Line(TRAIN, "idiomatic MONAI, both fp32", "x", least=1),
     "training.monai_bf16": Line(TRAIN, "idiomatic MONAI, both bf16", "x", least=1),
-    "training.nnunet": Line(f"{TRAIN}, preset modern", "nnU-Net's trainer, each side's precision by default", "x", least=1),
+    "training.nnunet": Line(
+        f"{TRAIN}, preset modern", "nnU-Net's trainer, each side's precision by default", "x", least=1
+    ),
     "training.nnunet_fp32": Line(f"{TRAIN}, preset modern", "nnU-Net's trainer, both fp32", "x", least=1),
     "precision.time": Line("bf16 with channels_last_3d, training of preset modern", "fp32", "x", least=3),
     "precision.dice": Line(
@@ -42,19 +48,27 @@ LINES: dict[str, Line] = {
         most=0.02,
         size=True,
     ),
-    "budget.modern": Line("seconds to a validation Dice of 0.5, preset modern, real heads", "its last Dice in facts", "s"),
-    "budget.paper": Line("seconds to a validation Dice of 0.5, preset paper, real heads", "its last Dice in facts", "s"),
+    "budget.modern": Line(
+        "seconds to a validation Dice of 0.5, preset modern, real heads", "its last Dice in facts", "s"
+    ),
+    "budget.paper": Line(
+        "seconds to a validation Dice of 0.5, preset paper, real heads", "its last Dice in facts", "s"
+    ),
     "predict.monai": Line(PREDICT, "MONAI sliding_window_inference, same network", "x", least=1),
     "predict.nnunet": Line(PREDICT, "nnUNetPredictor, same network, no mirroring", "x", least=1),
     "predict.memory": Line(f"memory of a {PREDICT}", "what the network alone needs", "x the memory", most=1.3),
     "score.monai": Line(SCORE, "MONAI metrics", "x", least=1),
     "score.surface_distance": Line(SCORE, "surface-distance", "x"),
-    "demo.share": Line("whole demo, two cores", "sum of its jobs' pure work: share of the cores' time beside it", "%", most=25),
+    "demo.share": Line(
+        "whole demo, two cores", "sum of its jobs' pure work: share of the cores' time beside it", "%", most=25
+    ),
     "planning.small": Line(f"{PLAN} 33 trainings", "", "s", most=3),
     "planning.middle": Line(f"{PLAN} 330 trainings", "", "s", most=8),
     "planning.large": Line(f"{PLAN} 3300 trainings", "", "s", most=60),
     "planning.memory": Line(f"{PLAN} 3300 trainings, memory of all its processes", "", "GB", most=1.5),
-    "planning.growth": Line("growth of the dry run's time from 330 to 3300 trainings", "ten times", "x the time", most=11),
+    "planning.growth": Line(
+        "growth of the dry run's time from 330 to 3300 trainings", "ten times", "x the time", most=11
+    ),
     "planning.parse": Line("parsing the Snakefile (33 trainings)", "", "s", most=1.5),
     "cli.help": Line("globalmask --help", "", "s", most=0.3),
     "cli.imports": Line("of torch, ants, SimpleITK, pandas: imported by globalmask --help", "", "modules", most=0),
@@ -68,7 +82,9 @@ LINES: dict[str, Line] = {
     "gpu.memory": Line(f"{GPU}: memory of a training", "", "GB"),
     "gpu.together2": Line(f"{GPU}: steps a second of 2 trainings side by side", "one alone", "x"),
     "gpu.together4": Line(f"{GPU}: steps a second of 4 trainings side by side", "one alone", "x"),
-    "gpu.paper": Line("GPU-hours of the paper's 33 trainings and 6 mask networks", "485.5 h published (Tables 5, 6)", "h"),
+    "gpu.paper": Line(
+        "GPU-hours of the paper's 33 trainings and 6 mask networks", "485.5 h published (Tables 5, 6)", "h"
+    ),
     "gpu.evidence": Line("GPU-hours of the evidence matrix", "485.5 h published (Tables 5, 6)", "h"),
 }
 

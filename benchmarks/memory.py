@@ -30,7 +30,9 @@ def records(smoke: bool) -> dict[str, Record]:
         "prepare": ([each["grown"] / each["need"] for each in scan], {"megabytes": _in(scan[0], 1e6)}),
         "cases": ([held["grown"] / held["need"]], {"cases": cases, "size": size, "gigabytes": _in(held, 1e9)}),
     }
-    return {f"memory.{name}": measured(LINES[f"memory.{name}"], values, **facts) for name, (values, facts) in found.items()}
+    return {
+        f"memory.{name}": measured(LINES[f"memory.{name}"], values, **facts) for name, (values, facts) in found.items()
+    }
 
 
 def _in(sizes: dict[str, float], unit: float) -> dict[str, float]:

@@ -41,9 +41,7 @@ class Rounds:
         return {name: round(float(np.median(values)), 5) for name, values in self.seconds.items()}
 
 
-def race(
-    sides: Mapping[str, Callable[[], Any]], *, same: Callable[[Mapping[str, Any]], None], rounds: int
-) -> Rounds:
+def race(sides: Mapping[str, Callable[[], Any]], *, same: Callable[[Mapping[str, Any]], None], rounds: int) -> Rounds:
     """Time `sides` for `rounds` rounds, every other one in reverse order; `same` raises UnequalWork on the outputs.
 
     The call whose outputs are compared warms up, and is not counted.

@@ -53,7 +53,9 @@ def records(smoke: bool) -> dict[str, Record]:
     growth = [big.seconds / some.seconds for some, big in zip(costs.get("middle", last), last, strict=False)]
     return found | {
         "planning.memory": measured(LINES["planning.memory"], memory, **facts),
-        "planning.growth": measured(LINES["planning.growth"], growth, jobs_from=costs.get("middle", last)[0].jobs, **facts),
+        "planning.growth": measured(
+            LINES["planning.growth"], growth, jobs_from=costs.get("middle", last)[0].jobs, **facts
+        ),
         "planning.parse": measured(LINES["planning.parse"], parsed, versions=versions("snakemake")),
     }
 
@@ -61,7 +63,9 @@ def records(smoke: bool) -> dict[str, Record]:
 def _record(name: str, costs: list[Cost]) -> Record:
     facts = {"jobs": costs[0].jobs, "megabytes": round(max(cost.bytes for cost in costs) / 1e6)}
     facts["cpu_seconds"] = [round(cost.cpu_seconds, 2) for cost in costs]
-    return measured(LINES[f"planning.{name}"], [cost.seconds for cost in costs], **facts, versions=versions("snakemake"))
+    return measured(
+        LINES[f"planning.{name}"], [cost.seconds for cost in costs], **facts, versions=versions("snakemake")
+    )
 
 
 def experiment(folder: Path) -> None:
@@ -123,5 +127,3 @@ def _resident(pid: int) -> int:
     except psutil.Error:
         return total
     return total
-
-

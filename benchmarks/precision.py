@@ -55,9 +55,7 @@ def run(samples: list[Sample], settings: TrainSettings, precision: str, replicat
     moved = samples[replicate * 5 % len(samples) :] + samples[: replicate * 5 % len(samples)]
     seeds = Seeds(0, "benchmark", replicate)
     train, rest = moved[:third], moved[third:]
-    return fit(
-        network_of(settings), train, rest, settings=settings, seeds=seeds, device=CPU, precision=precision
-    )
+    return fit(network_of(settings), train, rest, settings=settings, seeds=seeds, device=CPU, precision=precision)
 
 
 def _pair(samples: list[Sample], settings: TrainSettings, replicate: int) -> tuple[State, State]:

@@ -41,7 +41,10 @@ def records(smoke: bool) -> dict[str, Record]:
     facts |= {"versions": versions("torch", "monai", "nnunetv2")}
     paths = [str(found.prepared), str(found.masks), found.cases[0], str(files["ours"])]
     growth = [
-        (peak.in_child("benchmarks.predict:memory_of_ours", *paths), peak.in_child("benchmarks.predict:memory_of_network", size, str(files["ours"])))
+        (
+            peak.in_child("benchmarks.predict:memory_of_ours", *paths),
+            peak.in_child("benchmarks.predict:memory_of_network", size, str(files["ours"])),
+        )
         for _ in range(1 if smoke else 3)
     ]
     return {
@@ -119,7 +122,9 @@ def _sides(found: data.Heads, files: Mapping[str, Path], size: int, channels: in
         (folder / name).mkdir(exist_ok=True)
     return {
         "ours": lambda: _ours(found.prepared, found.masks, case, files["ours"]),
-        "monai": lambda: monai_peer.predict(lambda: network_of(channels), files["torch"], ct, folder / "monai", size=size),
+        "monai": lambda: monai_peer.predict(
+            lambda: network_of(channels), files["torch"], ct, folder / "monai", size=size
+        ),
         "nnunet": lambda: nnunet_peer.predict(
             lambda: network_of(channels), files["torch"], ct, folder / "nnunet" / "label.nii.gz", plans, STRUCTURES
         ),
@@ -130,5 +135,3 @@ def _same(outputs: Mapping[str, Path]) -> None:
     labels = {name: array_of(read_image(path)) for name, path in outputs.items()}
     for name, label in labels.items():
         same_labels(f"label map of {name}, value", labels["ours"], label, dice=AGREE)
-
-

@@ -57,7 +57,9 @@ def records(smoke: bool) -> dict[str, Record]:
         "centre": [ours.away_mm - theirs.away_mm for ours, theirs in both],
         "failures": [failures[0] - failures[1]],
     }
-    return {f"registration.{name}": measured(LINES[f"registration.{name}"], each, **facts) for name, each in values.items()}
+    return {
+        f"registration.{name}": measured(LINES[f"registration.{name}"], each, **facts) for name, each in values.items()
+    }
 
 
 def _template() -> register.Template:

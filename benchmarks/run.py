@@ -82,7 +82,7 @@ def main(words: Sequence[str] | None = None) -> int:
         found = write(new, folder)
         print("\n".join(f"  {name}: {found[name]['figure']} {found[name]['reason']}" for name in new), flush=True)
     write({}, folder)
-    print(f"The table: {(folder / 'results.md').relative_to(ROOT)}")
+    print(f"The table: {folder / 'results.md'}")
     return 1 if failed else 0
 
 

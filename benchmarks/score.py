@@ -35,7 +35,11 @@ NSD_TOLERANCE = 0.25
 def records(smoke: bool) -> dict[str, Record]:
     pair = _pair(96 if smoke else 128, 2.0 if smoke else 1.5)
     tolerance = TOLERANCE | {"hd95_mm": pair[0].GetSpacing()[0], "assd_mm": pair[0].GetSpacing()[0] / 3}
-    sides = {"ours": partial(_ours, *pair), "monai": partial(_monai, *pair), "surface_distance": partial(_surface, *pair)}
+    sides = {
+        "ours": partial(_ours, *pair),
+        "monai": partial(_monai, *pair),
+        "surface_distance": partial(_surface, *pair),
+    }
     result = race(sides, same=lambda outputs: _same(outputs, tolerance), rounds=1 if smoke else 7)
     facts = {"seconds": result.medians(), "threads": 1}
     facts |= {"versions": versions("pymeshmetrics", "monai", "surface-distance")}

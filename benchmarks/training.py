@@ -68,7 +68,12 @@ def ours(found: data.Heads, size: int, settings: TrainSettings, precision: str) 
 
 def _done(network: torch.nn.Module, steps: int, shape: torch.Size) -> dict[str, Any]:
     weights = torch.cat([each.detach().flatten() for each in network.parameters()])
-    return {"steps": steps, "batch": tuple(shape), "weights": count_weights(network), "finite": bool(weights.isfinite().all())}
+    return {
+        "steps": steps,
+        "batch": tuple(shape),
+        "weights": count_weights(network),
+        "finite": bool(weights.isfinite().all()),
+    }
 
 
 def _same(outputs: Mapping[str, dict[str, Any]]) -> None:

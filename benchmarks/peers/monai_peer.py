@@ -122,11 +122,15 @@ def predict(build: Callable[[], nn.Module], weights: Path, ct: Path, out_dir: Pa
     with torch.no_grad():
         logits = sliding_window_inference(image[None], roi_size=(size,) * 3, sw_batch_size=1, predictor=network)
     label = MetaTensor(turn(logits[0].argmax(dim=0, keepdim=True)), meta=image.meta)
-    SaveImage(output_dir=out_dir, output_postfix="", output_dtype=np.uint8, separate_folder=False, print_log=False)(label)
+    SaveImage(output_dir=out_dir, output_postfix="", output_dtype=np.uint8, separate_folder=False, print_log=False)(
+        label
+    )
     return out_dir / ct.name
 
 
-def scores(reference: np.ndarray, prediction: np.ndarray, *, classes: int, spacing_mm: Sequence[float]) -> dict[str, Any]:
+def scores(
+    reference: np.ndarray, prediction: np.ndarray, *, classes: int, spacing_mm: Sequence[float]
+) -> dict[str, Any]:
     """Every metric of a line, an array (structure) each; inputs are label maps (z, y, x) with values 1 to `classes`."""
     wanted, found = (_one_hot(each, classes) for each in (reference, prediction))
     spacing = list(spacing_mm)
@@ -137,9 +141,7 @@ def scores(reference: np.ndarray, prediction: np.ndarray, *, classes: int, spaci
         for name, tolerance in (("nsd_1p5mm", 1.5), ("nsd_3mm", 3.0))
     }
     far = {
-        "hd95_mm": compute_hausdorff_distance(
-            found, wanted, include_background=True, percentile=95, spacing=spacing
-        ),
+        "hd95_mm": compute_hausdorff_distance(found, wanted, include_background=True, percentile=95, spacing=spacing),
         "assd_mm": compute_average_surface_distance(
             found, wanted, include_background=True, symmetric=True, spacing=spacing
         ),
