@@ -1,6 +1,6 @@
 """What the benchmark measures on: real heads where there are any, else synthetic scans. Kept below `build/benchmarks`.
 
-Nothing of torch is imported here, so that a module of another environment can make its data by `python -m benchmarks.data`.
+A module of another environment has its data made by the product's own: `python -m benchmarks.data`.
 """
 
 from __future__ import annotations

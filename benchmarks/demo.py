@@ -1,9 +1,9 @@
 """Where the cores' time of a finished `make demo` went: jobs' pure work, imports, and what was left idle.
 
 Read from the benchmark file that Snakemake wrote for each job of `results/demo`: its seconds, and when it ended (the
-file's time). Pure work is a job's seconds less those of starting Python and importing its stage, which are measured here
-and now, one after the other. The wall clock is that of the jobs, from the first start to the last end, plus planning.
-A run that stood still between two jobs was broken off, and is refused.
+file's time). Pure work is a job's seconds less those of starting Python and importing its stage, which are measured
+here and now, one after the other. The wall clock is that of the jobs, from the first start to the last end, plus
+planning. A run that stood still between two jobs was broken off, and is refused.
 """
 
 from __future__ import annotations

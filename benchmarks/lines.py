@@ -1,4 +1,4 @@
-"""Every line of the benchmark: what is compared against what, and the goal. Read by `run.py`; nothing heavy is imported.
+"""Every line of the benchmark: what is compared against what, and the goal. Nothing heavy is imported.
 
 The part of a name before the dot is the module that measures it. Where a goal is missed, `reason` says why, and what is
 to be tried next.

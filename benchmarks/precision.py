@@ -1,8 +1,8 @@
 """bf16 with channels_last_3d against fp32: how much faster, and whether it learns the same (real heads, demo's scale).
 
 Replicate by replicate both precisions train preset `modern` on the same cases, in the same order, from the same
-weights; the Dice is that of the last weights on the same held-out heads. Equal quality: the mean paired difference is at
-most 0.02 in size; its 95 % interval (Student's t) is shown.
+weights; the Dice is that of the last weights on the same held-out heads. Equal quality: the mean paired difference is
+at most 0.02 in size; its 95 % interval (Student's t) is shown.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """From the raw files of a heart-sized case to its files on the network's grid; every side reads and writes files.
 
-The product writes a box as a registered arm does (`prepare_ct` with a box). Its grid is the one that the others come to:
-1.5 mm, 128^3, in the middle of the scan. Each library's files are compared with the product's resampling onto their own
-grid, so flips and half voxels are theirs to choose.
+The product writes a box as a registered arm does (`prepare_ct` with a box). Its grid is the one that the others come
+to: 1.5 mm, 128^3, in the middle of the scan. Each library's files are compared with the product's resampling onto their
+own grid, so flips and half voxels are theirs to choose.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     make profile                                             .venv/bin/python benchmarks/where_time_goes.py [BLOCK ...]
 
 `train` is torch's profiler over our own loop at the demo's scale, `prepare` cProfile over a heart-sized CT, `parse`
-cProfile over the parsing of the Snakefile, `demo` the benchmark files of a finished `make demo`. Each replaces its block
-of the page and leaves the others.
+cProfile over the parsing of the Snakefile, `demo` the benchmark files of a finished `make demo`. Each replaces its
+block of the page and leaves the others.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The lines' work as users of MONAI 1.6 do it: transforms of its tutorials, CacheDataset, DataLoader, DiceLoss, metrics."""
+"""The lines' work as users of MONAI 1.6 do it: transforms of its tutorials, CacheDataset, DiceLoss, metrics."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def _middle(array: np.ndarray, size: int, fill: float) -> tuple[np.ndarray, list
 
 def write_dataset(prepared: Path, cases: Sequence[str], structures: Sequence[str]) -> None:
     """The prepared cases as nnU-Net's raw data set."""
-    folder = Path(os.environ["nnUNet_raw"]) / NAME
+    folder = _folder("raw")
     for name, kind, end in (("imagesTr", "ct", "_0000"), ("labelsTr", "label", "")):
         (folder / name).mkdir(parents=True, exist_ok=True)
         for case in cases:
@@ -85,7 +85,7 @@ def preprocess(*, size_voxels: int) -> dict[str, Any]:
         extract_fingerprint_dataset(NUMBER, num_processes=1, check_dataset_integrity=False, show_progress_bar=False)
         plan_experiment_dataset(NUMBER)
         preprocess_dataset(NUMBER, configurations=(CONFIGURATION,), num_processes=(1,), show_progress_bar=False)
-    path = Path(os.environ["nnUNet_preprocessed"]) / NAME / "nnUNetPlans.json"
+    path = _folder("preprocessed") / "nnUNetPlans.json"
     plans = json.loads(path.read_text(encoding="utf-8"))
     plans["configurations"][CONFIGURATION] |= {"patch_size": [size_voxels] * 3, "batch_size": 1}
     return plans
@@ -122,7 +122,7 @@ def train(build: Callable[[], nn.Module], plans: dict[str, Any], *, steps: int) 
     """Train the network of `build` for `steps` steps on the preprocessed cases; returns it and the last batch."""
     os.environ.update(nnUNet_n_proc_DA="0")  # augment in this process; the planner refuses a 0
     SameNetworkTrainer.build = staticmethod(build)
-    folder = Path(os.environ["nnUNet_preprocessed"]) / NAME
+    folder = _folder("preprocessed")
     dataset = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
     with _quiet():
         trainer = SameNetworkTrainer(plans | {"continue_training": False}, CONFIGURATION, "all", dataset)
@@ -189,6 +189,10 @@ def predict(
     with _quiet():
         predictor.predict_from_files_sequential([[str(ct)]], [str(out).removesuffix(FILE_ENDING)])
     return out
+
+
+def _folder(kind: str) -> Path:
+    return Path(os.environ[f"nnUNet_{kind}"]) / NAME
 
 
 def _dataset_json(structures: Sequence[str], count: int) -> dict[str, Any]:
