@@ -38,7 +38,7 @@ class Rounds:
         return [a / b for a, b in zip(self.seconds[slow], self.seconds[fast], strict=True)]
 
     def medians(self) -> dict[str, float]:
-        return {name: round(float(np.median(values)), 5) for name, values in self.seconds.items()}
+        return {name: round(float(np.median(values)), 5) for name, values in self.seconds.items() if values}
 
 
 def race(sides: Mapping[str, Callable[[], Any]], *, same: Callable[[Mapping[str, Any]], None], rounds: int) -> Rounds:

@@ -27,8 +27,8 @@ from globalmask.network.unet import UNet, initialise
 from globalmask.provenance import torch_seed
 
 STRUCTURES = ["one", "two", "three"]
-AGREE = 0.99
-"""Dice of each label: nnU-Net adds its windows in half precision."""
+AGREE = {"ours": 1.0, "monai": 0.999, "nnunet": 0.97}
+"""Least Dice of each label: nnU-Net adds up its windows in half precision, and drawn weights decide narrowly."""
 
 
 def records(smoke: bool) -> dict[str, Record]:
@@ -134,4 +134,4 @@ def _sides(found: data.Heads, files: Mapping[str, Path], size: int, channels: in
 def _same(outputs: Mapping[str, Path]) -> None:
     labels = {name: array_of(read_image(path)) for name, path in outputs.items()}
     for name, label in labels.items():
-        same_labels(f"label map of {name}, value", labels["ours"], label, dice=AGREE)
+        same_labels(f"label map of {name}, value", labels["ours"], label, dice=AGREE[name])
