@@ -99,8 +99,10 @@ def test_missing_libraries_and_failures_are_told_line_by_line(monkeypatch, tmp_p
     assert {each["reason"] for each in found.values()} == {"the other libraries are not installed: make peers"}
     monkeypatch.setattr(lines, "PEERS", ())
     monkeypatch.setattr(run, "environment", lambda: {"PYTHONPATH": str(tmp_path)})
+    (tmp_path / "sitecustomize.py").write_text("raise SystemExit(3)\n", encoding="utf-8")
     failed = run.measure("cli", smoke=True)
-    assert {each["reason"] for each in failed.values()} == {"failed with exit code 1"}
+    assert set(failed) == set(lines.of("cli"))
+    assert all(each["reason"].startswith("failed with exit code") for each in failed.values())
 
 
 def test_an_unknown_line_is_refused(capsys):
