@@ -9,7 +9,7 @@ import time
 from benchmarks.lines import LINES
 from benchmarks.record import Record, measured, versions
 
-HEAVY = ("torch", "ants", "SimpleITK", "pandas", "scipy", "matplotlib", "vtk")
+HEAVY = ("torch", "ants", "SimpleITK", "numpy", "pandas", "scipy", "matplotlib", "vtk", "pydantic", "rich")
 ASK = "import sys; sys.argv[1:] = ['--help']\ntry: globalmask.cli.main()\nexcept SystemExit: pass\n"
 
 

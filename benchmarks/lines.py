@@ -71,7 +71,7 @@ LINES: dict[str, Line] = {
     ),
     "planning.parse": Line("parsing the Snakefile (33 trainings)", "", "s", most=1.5),
     "cli.help": Line("globalmask --help", "", "s", most=0.3),
-    "cli.imports": Line("of torch, ants, SimpleITK, pandas: imported by globalmask --help", "", "modules", most=0),
+    "cli.imports": Line("heavy libraries that globalmask --help imports (torch, ants, pandas ...)", "", "", most=0),
     "memory.training": Line(
         "one training step of preset paper (128^3, 32 channels, fp32)", "weights, Adam, saved maps", "x the memory"
     ),
