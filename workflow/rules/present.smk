@@ -26,10 +26,10 @@ rule write_plan:
 rule make_tables:
     """Tables 1 to 6, each cell beside the published one; masks' quality against Dice."""
     input:
-        RECORDS,
+        listed(RECORDS),
         PUBLISHED,
-        MASK_QUALITY,
-        REGISTRATIONS,
+        listed(MASK_QUALITY),
+        listed(REGISTRATIONS),
         plan=f"{RUN}/plan.json",
         scores=f"{RUN}/scores.csv",
     output:
@@ -53,16 +53,16 @@ rule make_tables:
 rule make_figures:
     """Figures 3 to 8, gains, Dice in its context, masks' quality against Dice."""
     input:
-        HISTORIES,
+        listed(HISTORIES),
         PUBLISHED,
         FEATURES,
-        PREDICTIONS,
-        PREPARED,
-        MASKS,
-        MASK_QUALITY,
-        REGISTRATIONS,
-        ROBUSTNESS,
-        FLOORS,
+        listed(PREDICTIONS),
+        listed(PREPARED),
+        listed(MASKS),
+        listed(MASK_QUALITY),
+        listed(REGISTRATIONS),
+        listed(ROBUSTNESS),
+        listed(FLOORS),
         plan=f"{RUN}/plan.json",
         scores=f"{RUN}/scores.csv",
         analysis=f"{RUN}/analysis.csv",
@@ -87,11 +87,11 @@ rule make_figures:
 rule make_sheets:
     """Contact sheets of checks and registrations, and one sheet a test case."""
     input:
-        CHECKED,
-        REGISTRATIONS,
-        PREDICTIONS,
-        PREPARED,
-        MASKS,
+        listed(CHECKED),
+        listed(REGISTRATIONS),
+        listed(PREDICTIONS),
+        listed(PREPARED),
+        listed(MASKS),
         plan=f"{RUN}/plan.json",
         scores=f"{RUN}/scores.csv",
     output:
@@ -118,13 +118,13 @@ rule make_report:
         TABLES,
         FIGURES,
         SHEETS,
-        SPLITS,
-        RECORDS,
+        listed(SPLITS),
+        listed(RECORDS),
         PUBLISHED,
         PAGE,
-        MASK_QUALITY,
-        REGISTRATIONS,
-        FLOORS,
+        listed(MASK_QUALITY),
+        listed(REGISTRATIONS),
+        listed(FLOORS),
         plan=f"{RUN}/plan.json",
         scores=f"{RUN}/scores.csv",
         analysis=f"{RUN}/analysis.csv",
