@@ -4,7 +4,7 @@ CORES ?= 2
 VENV := .venv
 SNAKEMAKE := $(VENV)/bin/snakemake --cores $(CORES)
 
-.PHONY: demo worlds test test-report test-slurm faults lint fix dry unlock bench openkbp evidence peers nnunet clean
+.PHONY: demo worlds test test-report test-slurm faults lint fix dry unlock bench profile openkbp evidence peers nnunet clean
 
 demo: $(VENV)/.installed  ## the whole workflow on the embedded synthetic cohort
 	$(SNAKEMAKE) --configfile workflow/config/demo.yaml --quiet rules
@@ -45,8 +45,11 @@ unlock: $(VENV)/.installed  ## after a killed run: end its jobs on the cluster, 
 	$(VENV)/bin/globalmask cancel-jobs
 	$(SNAKEMAKE) --unlock
 
-bench: $(VENV)/.installed  ## one optimiser step of preset paper at full scale: seconds, memory, weights
-	$(VENV)/bin/python benchmarks/full_step.py
+bench: $(VENV)/.installed peers  ## every comparison of benchmarks/results.md; LINES="step planning" for some
+	$(VENV)/bin/python benchmarks/run.py $(LINES)
+
+profile: $(VENV)/.installed  ## where the time goes: the tables of docs/performance.md
+	$(VENV)/bin/python benchmarks/where_time_goes.py
 
 openkbp: $(VENV)/.installed  ## the real-CT run behind docs/openkbp.md
 	$(SNAKEMAKE) --configfile workflow/config/openkbp.yaml --quiet rules
@@ -55,7 +58,7 @@ evidence: $(VENV)/.installed  ## docs/evidence.md: train the cells that are miss
 	$(VENV)/bin/python docs/train_evidence.py --cores $(CORES)
 	$(VENV)/bin/python docs/build_evidence.py
 
-peers: .venv-peers/.installed  ## nnU-Net in an environment of its own
+peers: .venv-peers/.installed  ## MONAI, TorchIO, nnU-Net in an environment of their own
 
 nnunet: $(VENV)/.installed peers  ## nnU-Net on the evidence's split: is variant modern a weak baseline?
 	$(VENV)/bin/python benchmarks/nnunet_reference.py --jobs $(CORES)

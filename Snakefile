@@ -50,21 +50,21 @@ rule all:
     """Everything: every file of every stage is listed, so that a deleted one comes back."""
     default_target: True
     input:
-        CHECKED,
-        SPLITS,
-        PREPARED,
-        MASKS,
-        MODELS,
-        PREDICTIONS,
-        SCORES,
-        FLOORS,
-        ROBUSTNESS,
+        listed(CHECKED),
+        listed(SPLITS),
+        listed(PREPARED),
+        listed(MASKS),
+        listed(MODELS),
+        listed(PREDICTIONS),
+        listed(SCORES),
+        listed(FLOORS),
+        listed(ROBUSTNESS),
         STATISTICS,
         CLAIMS,
         TABLES,
         FIGURES,
         SHEETS,
-        MASK_QUALITY,
+        listed(MASK_QUALITY),
         PAPER,
         REPORT,
 
@@ -72,50 +72,50 @@ rule all:
 rule check:
     """Look at every scan before any work."""
     input:
-        CHECKED,
+        listed(CHECKED),
 
 
 rule splits:
     """Roles, folds and nested subsets as tables."""
     input:
-        SPLITS,
+        listed(SPLITS),
 
 
 rule prepared:
     """Every case on the network's grid."""
     input:
-        PREPARED,
+        listed(PREPARED),
 
 
 rule masks:
     """Every global binary mask."""
     input:
-        MASKS,
+        listed(MASKS),
 
 
 rule models:
     """Every trained network."""
     input:
-        MODELS,
+        listed(MODELS),
 
 
 rule predictions:
     """Every predicted label map, on the prepared grid and on the CT's own."""
     input:
-        PREDICTIONS,
+        listed(PREDICTIONS),
 
 
 rule scores:
     """One row a case and structure; floors and ceilings where an arm asks for them."""
     input:
-        SCORES,
-        FLOORS,
+        listed(SCORES),
+        listed(FLOORS),
 
 
 rule robustness:
     """Dice against the strength of intensity shifts of the test CTs, where the config asks for it."""
     input:
-        ROBUSTNESS,
+        listed(ROBUSTNESS),
 
 
 rule statistics:

@@ -153,3 +153,12 @@ def raw_label(wildcards):
 def per_case(pattern, arm, cases):
     """Files of one arm, one a case; `pattern` starts below the arm's folder."""
     return [f"{RUN}/{arm}/{pattern.format(case=case)}" for case in cases]
+
+
+def listed(files):
+    """An input function for a long list: Snakemake goes through it where the rule is planned, not at every parsing."""
+
+    def input_files(wildcards):
+        return files
+
+    return input_files

@@ -34,7 +34,7 @@ rule score:
 rule gather_scores:
     """All scores of the run in one table."""
     input:
-        [f"{RUN}/{cell.path}/scores.csv" for cell in CELLS],
+        listed([f"{RUN}/{cell.path}/scores.csv" for cell in CELLS]),
     output:
         f"{RUN}/scores.csv",
     log:
@@ -183,8 +183,8 @@ rule gather_floors:
 rule analyse:
     """Estimates with intervals and tests, by the plan of analysis; departures from it."""
     input:
-        TRAINING_RECORDS,
-        ROBUSTNESS,
+        listed(TRAINING_RECORDS),
+        listed(ROBUSTNESS),
         scores=f"{RUN}/scores.csv",
         plan=f"{RUN}/plan.json",
         analysis_plan=ANALYSIS_PLAN,

@@ -16,7 +16,6 @@ from globalmask.commands.options import (
     read_json,
     transforms_of,
 )
-from globalmask.config import Grid
 
 
 @app.command()
@@ -63,6 +62,7 @@ def shift_case(
     threads: Threads = 1,
 ) -> None:
     """One test case under every shift, with frozen and remade masks."""
+    from globalmask.config import Grid
     from globalmask.evidence import shift_case as stage
 
     given = json.loads(settings)

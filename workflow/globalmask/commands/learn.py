@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 from globalmask.commands.options import Device, File, OptionalFile, Settings, Text, Threads, app, transforms_of
-from globalmask.config import TrainSettings
 
 
 @app.command()
@@ -21,6 +20,7 @@ def train(
     accept_code: bool = False,
 ) -> None:
     """One cell of the matrix: a U-Net from scratch, the weights of its best validation."""
+    from globalmask.config import TrainSettings
     from globalmask.learn import train as stage
 
     given = json.loads(settings)

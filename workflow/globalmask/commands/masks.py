@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 from globalmask.commands.options import Device, File, OptionalFile, Settings, Text, Threads, app
-from globalmask.config import Grid, TrainSettings
 
 
 @app.command()
@@ -53,6 +52,7 @@ def mask_union(case: Text, label: File, mask: File, box: File, settings: Setting
 @app.command()
 def coarsen_ct(case: Text, ct: File, out: File, settings: Settings) -> None:
     """The raw CT on the mask network's coarse grid."""
+    from globalmask.config import Grid
     from globalmask.masks import coarse as stage
 
     stage.coarsen_ct(ct_path=ct, out_ct=out, grid=Grid(**json.loads(settings)["grid"]), case=case)
@@ -78,6 +78,7 @@ def train_mask_network(
     accept_code: bool = False,
 ) -> None:
     """The whole-organ U-Net: fixed steps, last weights."""
+    from globalmask.config import TrainSettings
     from globalmask.masks import learned as stage
 
     given = json.loads(settings)

@@ -13,6 +13,8 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # a plain help takes half the time
+    context_settings={"max_content_width": 120},
     help="Stages of the globalmask workflow. Snakemake calls them; each also runs by hand.",
 )
 

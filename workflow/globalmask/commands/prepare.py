@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 
 from globalmask.commands.options import File, OptionalFile, Settings, Text, app, with_images
-from globalmask.config import Grid, Registration
 
 
 @app.command()
 def make_template(ct: File, out: File, settings: Settings) -> None:
     """The template head, its mask, and the box that every case is cut to."""
+    from globalmask.config import Grid, Registration
     from globalmask.prepare import register as stage
 
     given = json.loads(settings)
@@ -25,6 +25,7 @@ def make_template(ct: File, out: File, settings: Settings) -> None:
 @app.command()
 def register(case: Text, ct: File, template: File, out: File, settings: Settings) -> None:
     """Registration of one case to the template, with its quality and a picture."""
+    from globalmask.config import Registration
     from globalmask.prepare import register as stage
 
     registration = Registration(**json.loads(settings)["registration"])
@@ -40,6 +41,7 @@ def prepare_ct(
     transform: OptionalFile = None,
 ) -> None:
     """One interpolation from raw to the prepared grid."""
+    from globalmask.config import Grid
     from globalmask.prepare import grid as stage
 
     grid = Grid(**json.loads(settings)["grid"])

@@ -17,7 +17,7 @@ RULES = {
     "predictions": ("predict_",),
     "scores": ("score", "score_shifted", "gather_", "shift_case", "floors"),
     "statistics": ("analyse", "judge"),
-    "tables, figures, report": ("make_tables", "make_figures", "make_sheets", "make_report", "features", "write_plan"),
+    "tables, figures, report": ("make_tables", "make_figures", "make_sheets", "make_report", "make_paper", "features", "write_plan"),
 }
 """The rules of each stage, in the order of the workflow; a name that ends in `_` stands for all that begin so."""
 
