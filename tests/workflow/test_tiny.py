@@ -95,17 +95,17 @@ def test_a_deleted_prediction_comes_back_with_its_chain_alone(tiny_run):
     # The feature maps are temporary files of the figures.
     assert jobs.pop("features", 0) <= 2
     judged = {"score": 1, "gather_scores": 1, "analyse": 1, "judge": 1}
-    assert jobs == {"predict_brain_f0": 1} | judged | dict.fromkeys(PRESENTED, 1)
+    assert jobs == {"predict_cell_brain_f0": 1} | judged | dict.fromkeys(PRESENTED, 1)
 
 
 # Which rules an edit of a module reruns, and some that it must leave alone.
 CHANGES = {
     "network/unet.py": ({"train", "train_mask_network"}, {"register", "prepare_ct"}),
-    "present/figures.py": ({"make_figures"}, {"train", "predict_brain_f0", "score"}),
-    "evidence/score.py": ({"score", "gather_scores"}, {"train", "predict_brain_f0"}),
+    "present/figures.py": ({"make_figures"}, {"train", "predict_cell_brain_f0", "score"}),
+    "evidence/score.py": ({"score", "gather_scores"}, {"train", "predict_cell_brain_f0"}),
     "evidence/verdicts.py": ({"judge"}, {"train", "score", "gather_scores", "make_tables"}),
     "masks/threshold.py": ({"mask_threshold", "train"}, {"train_mask_network", "register"}),
-    "learn/predict.py": ({"predict_brain_f0", "features"}, {"train"}),
+    "learn/predict.py": ({"predict_cell_brain_f0", "features"}, {"train"}),
     "evidence/crossed.py": ({"analyse", "judge"}, {"score", "train"}),
     "cli.py": (set(), {"train", "make_figures", "check_case"}),
 }
