@@ -59,8 +59,8 @@ def run_job(
     An interrupted training resumes by itself. `structures` is the number of foreground labels,
     `purpose` a word that keeps the seeds of different kinds of networks apart, `kept` the input
     channels that are no intensities (masks, coordinates), `code` the code digest of the calling
-    stage; `extra_networks` and `files` travel in the model. No `validation` cases: fixed steps, last weights. Raises UserError as `fit` and
-    `Checkpoints` do.
+    stage; `extra_networks` and `files` travel in the model. No `validation` cases: fixed steps, last
+    weights. Raises UserError as `fit` and `Checkpoints` do.
     """
     torch.set_num_threads(threads)
     place = resolve_device(device)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from globalmask.network.unet import UNet
 
-FORMAT = 1
+FORMAT = 2
 FILE = "file."
 _LARGEST_HEADER = 100_000_000
 
