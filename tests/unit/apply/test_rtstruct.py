@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from dicom_ct import write_ct
 from matplotlib.path import Path as Polygon
 from pydicom import dcmread
 
+from dicom_ct import write_ct
 from globalmask.apply.rtstruct import polygons, write_rtstruct
 from globalmask.errors import UserError
 from globalmask.imaging.images import array_of, image_like, read_image
