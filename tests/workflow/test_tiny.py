@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from dicom_ct import write_ct
 from globalmask import config
 from globalmask.present.status import look, places
 
@@ -264,6 +265,53 @@ def test_unshifted_test_cts_score_as_they_did_with_both_kinds_of_mask(tiny_run):
     assert {row["masks"] for row in rows} == {"frozen", "remade"}
     assert all(scores[tuple(row[k] for k in same)] == tuple(row[k] for k in told) for row in rows)
     assert tiny_run.planned(*CONFIG) == {}
+
+
+def predict(checkout, *arguments):
+    """`globalmask predict` as a user types it."""
+    environment = os.environ | {"PYTHONPATH": str(checkout.folder / "workflow")}
+    command = [sys.executable, "-m", "globalmask", "predict", *map(str, arguments)]
+    done = subprocess.run(command, env=environment, cwd=checkout.folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def dice_of(label, truth, value):
+    """Dice of a structure, the truth brought to the label's grid by the nearest voxel."""
+    here = sitk.Resample(truth, label, sitk.Transform(), sitk.sitkNearestNeighbor, 0)
+    found, true = (sitk.GetArrayFromImage(image) == value for image in (label, here))
+    return 2 * (found & true).sum() / max(1, found.sum() + true.sum())
+
+
+def test_predict_on_a_raw_head_gives_what_the_workflow_scored(tiny_run, tmp_path):
+    """By the command line: a tilted, flipped, uneven NIfTI, and the same scan as DICOM."""
+    arm, cell = tiny_run.folder / RUN / "brain", tiny_run.folder / RUN / "brain/modern/ct/n2/r0"
+    case = sorted(path.name.removesuffix(".nii.gz") for path in (cell / "native").iterdir())[0]
+    raw = arm / "raw" / case / "ct.nii.gz"
+    ct = sitk.ReadImage(raw)
+    assert not np.allclose(np.abs(ct.GetDirection()).reshape(3, 3).max(axis=0), 1, atol=1e-4)
+    series = write_ct(tmp_path / "series", ct)
+    template = arm / "raw/brain_01/ct.nii.gz"
+    predict(tiny_run, "--model", cell / "model.safetensors", raw, series, "-o", tmp_path, "--template", template)
+    labels = [sitk.ReadImage(tmp_path / name) for name in ("ct.nii.gz", "series.nii.gz")]
+    native = sitk.ReadImage(cell / "native" / f"{case}.nii.gz")
+    assert (sitk.GetArrayFromImage(labels[0]) == sitk.GetArrayFromImage(native)).all()
+    truth = sitk.ReadImage(arm / "raw" / case / "label.nii.gz")
+    with open(cell / "scores.csv", encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if (row["case"], row["space"]) == (case, "native")]
+    assert max(float(row["dice"]) for row in rows) > 0.1
+    for value, row in enumerate(rows, 1):
+        for label in labels:
+            assert dice_of(label, truth, value) == pytest.approx(float(row["dice"]), abs=0.01)
+
+
+def test_predict_on_a_raw_chest_makes_the_mask_with_the_network_in_the_model(tiny_run, tmp_path):
+    arm, cell = tiny_run.folder / RUN / "heart", tiny_run.folder / RUN / "heart/modern/ct_mask/n2/r0"
+    native = sorted((cell / "native").iterdir())[0]
+    raw = arm / "raw" / native.name.removesuffix(".nii.gz") / "ct.nii.gz"
+    predict(tiny_run, "--model", cell / "model.safetensors", raw, "-o", tmp_path / "found.nii.gz")
+    found, wanted = (sitk.GetArrayFromImage(sitk.ReadImage(path)) for path in (tmp_path / "found.nii.gz", native))
+    assert len(np.unique(wanted)) > 2
+    assert (found == wanted).all()
 
 
 def test_a_training_killed_in_the_middle_ends_with_the_same_weights(tiny_run):

@@ -30,7 +30,7 @@ HEADER = {
     "replicate": 0, "fold": 0, "train_cases": ["Doe^Jane", "b"], "validation_cases": ["c"],
     "structures": ["one", "two"],
     "clip_hu": [-200.0, 200.0], "size_voxels": 32, "grid": {"spacing_mm": 1.5, "size_voxels": 32}, "registration": None,
-    "mask": {"recipe": "file", "labels": "full"}, "mask_values": [], "mask_set": "file",
+    "mask": {"recipe": "file", "labels": "full"}, "mask_set": "file",
     "saw": summary([scan_facts(make_scan()[0], make_scan()[0], None)]),
 }  # fmt: skip
 

@@ -167,7 +167,7 @@ class _Place:
                 size_voxels=self.model.grid.size_voxels,
                 case=self.case,
                 registered=self.transform is not None,
-                values=self.model.header["mask_values"],
+                values=self.model.header.get("mask_values", ()),
                 transform_path=self.transform,
                 **out,
             )

@@ -122,12 +122,19 @@ def train_settings(wildcards):
             "grid": arm.grid.model_dump(),
             "registration": arm.registration and arm.registration.model_dump(),
             "mask": CONFIG.mask_of(cell.variant, cell.arm).model_dump(),
-            "mask_values": arm.mask_values,
             "mask_set": matrix.mask_set_of(CONFIG, cell),
             "train": variant.settings.model_dump(),
             **mask_case_settings(cell, split.train_order[: cell.n] + split.validation),
+            **mask_value_settings(cell),
         }
     )
+
+
+def mask_value_settings(cell):
+    """What counts as inside in supplied masks, where that is said: the model needs it for a new patient."""
+    values = CONFIG.arms[cell.arm].mask_values
+    supplied = CONFIG.mask_of(cell.variant, cell.arm).recipe == "file"
+    return {"mask_values": values} if supplied and values else {}
 
 
 def replicates_on(arm, fold):
