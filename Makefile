@@ -48,6 +48,7 @@ model: $(VENV)/.installed  ## models/openkbp_brain_stem.safetensors anew, regist
 	$(SNAKEMAKE) scores --configfile workflow/config/openkbp_model.yaml --quiet rules
 	$(VENV)/bin/globalmask export results/openkbp_model/brain/modern/ct_mask/n26/r0 \
 	    --card models/openkbp_brain_stem.yaml --out models/openkbp_brain_stem.safetensors
+	cp results/openkbp_model/brain/modern/ct_mask/n26/r0/scores.csv models/openkbp_brain_stem.scores.csv
 
 average-head: $(VENV)/.installed  ## the average head of that model, from the evidence's prepared training CTs
 	$(SNAKEMAKE) prepared splits --configfile workflow/config/evidence.yaml --quiet rules

@@ -53,7 +53,7 @@ def test_the_card_tells_budget_scores_and_the_makers_words(cell, words, tmp_path
     assert (card["data"], card["licence"], card["limits"]) == ("balls", "CC0", ["no patients", "no eyes"])
     assert card["budget"] == {"train": 2, "validation": 1, "mask": 0}
     text = text_of(header)
-    assert "Dice, one, native: 0.800 (95 % interval 0.552 to 1.048), lowest 0.700, 3 test cases" in text
+    assert "Dice, one, native: 0.800 (95 % interval 0.552 to 1.048), worst 0.700, 3 test cases" in text
     assert "limit: no eyes" in text and "scenario ct_mask, n 2, replicate 0" in text
 
 
@@ -61,7 +61,7 @@ def test_scores_by_hand(cell):
     """Three values 0.1 apart: t(0.975, 2) = 4.3027, standard error 0.1 / sqrt(3)."""
     found = {(row["structure"], row["space"], row["metric"]): row for row in scores_of(cell / "scores.csv")}
     one = found["one", "crop", "dice"]
-    assert one["mean"] == 0.8 and one["least"] == 0.7 and one["cases"] == 3
+    assert one["mean"] == 0.8 and one["worst"] == 0.7 and one["cases"] == 3
     assert one["interval95"] == pytest.approx([0.8 - 0.24841, 0.8 + 0.24841], abs=1e-4)
     assert ("two", "crop", "dice") not in found
     assert found["two", "crop", "hd95_mm"]["interval95"] == [2.0, 2.0]

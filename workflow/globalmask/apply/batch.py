@@ -20,6 +20,8 @@ from globalmask.errors import UserError, raise_all
 from globalmask.imaging.images import read_image, write_image
 from globalmask.intake.check_picture import draw_case
 
+MARGIN_MM = 60.0
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -139,11 +141,24 @@ def _write(
 
 
 def draw_preview(prediction: Prediction, ct: sitk.Image, path: Path, *, title: str) -> None:
-    """Three planes of the scan with the contours of every structure, and the warnings."""
+    """Three planes of the scan around what was found, with contours and volumes; the warnings."""
+    start, size = _around(prediction.label)
+    shown, label = (sitk.RegionOfInterest(image, size, start) for image in (ct, prediction.label))
     notes = [(f"{name}: {found['volume_ml']:.1f} ml", "black") for name, found in prediction.measures.items()]
     notes += [(warning, "#D55E00") for warning in prediction.warnings]
     values = {name: number for number, name in enumerate(prediction.structures, 1)}
-    draw_case(path, title=f"{title}: prediction", notes=notes, ct=ct, label=prediction.label, values=values)
+    draw_case(path, title=f"{title}: prediction", notes=notes, ct=shown, label=label, values=values)
+
+
+def _around(label: sitk.Image) -> tuple[list[int], list[int]]:
+    """Start and size (x, y, z) in voxels of what is labelled and `MARGIN_MM` around it; the whole where nothing is."""
+    shapes = sitk.LabelShapeStatisticsImageFilter()
+    shapes.Execute(label > 0)
+    box = shapes.GetBoundingBox(1) if shapes.HasLabel(1) else (0, 0, 0, *label.GetSize())
+    margins = [round(MARGIN_MM / spacing) for spacing in label.GetSpacing()]
+    sides = zip(box[:3], box[3:], margins, label.GetSize(), strict=True)
+    ends = [(max(0, start - margin), min(whole, start + size + margin)) for start, size, margin, whole in sides]
+    return [start for start, _ in ends], [end - start for start, end in ends]
 
 
 def record_of(prediction: Prediction, models: Sequence[Model], *, ct: Path) -> dict[str, Any]:

@@ -70,8 +70,9 @@ def scores_of(path: str | Path) -> list[dict[str, Any]]:
                 continue
             mean, _, low, high = t_interval(values)
             interval = None if math.isnan(low) else [round(low, 4), round(high, 4)]
+            worst = min(values) if metric == "dice" else max(values)
             entry = {"structure": structure, "space": space, "metric": metric, "mean": round(mean, 4)}
-            found.append(entry | {"interval95": interval, "least": min(values), "cases": len(values)})
+            found.append(entry | {"interval95": interval, "worst": worst, "cases": len(values)})
     return found
 
 
@@ -115,7 +116,7 @@ def _score_line(score: Mapping[str, Any]) -> str:
     shown = "" if interval is None else f" (95 % interval {interval[0]:.3f} to {interval[1]:.3f})"
     return (
         f"{METRICS[score['metric']]}, {score['structure']}, {score['space']}: {score['mean']:.3f}{shown}, "
-        f"lowest {score['least']:.3f}, {score['cases']} test cases"
+        f"worst {score['worst']:.3f}, {score['cases']} test cases"
     )
 
 

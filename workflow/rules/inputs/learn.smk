@@ -91,11 +91,17 @@ def mask_network_flag(wildcards):
 
 def template_of_model(wildcards):
     """The template head: by name and digest in the model, whole only where it is no patient's."""
-    return {"template": template_source(wildcards)} if wildcards.arm in REGISTERED else {}
+    return (
+        {"template": template_source(wildcards)} if wildcards.arm in REGISTERED else {}
+    )
 
 
 def template_flag(wildcards, input):
-    return f"--template {shlex.quote(input.template)}" if "template" in input.keys() else ""
+    return (
+        f"--template {shlex.quote(input.template)}"
+        if "template" in input.keys()
+        else ""
+    )
 
 
 def train_settings(wildcards):
