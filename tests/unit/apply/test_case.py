@@ -134,3 +134,9 @@ def test_a_patient_s_template_is_asked_for_and_a_wrong_one_refused(scan, make_mo
     # The same scan in another format is the template.
     write_image(read_image(scan[0]), tmp_path / "same.nrrd")
     assert digest_of_scan(tmp_path / "same.nrrd") == entry["voxels_sha256"]
+
+
+def test_a_scan_of_something_else_is_told_with_its_own_name(scan, repository):
+    with pytest.raises(UserError, match="registration to the template failed") as caught:
+        globalmask.predict(scan[0], repository / "models" / "openkbp_brain_stem.safetensors")
+    assert (caught.value.fields["case"], caught.value.fields["file"]) == ("ct", scan[0])
