@@ -13,7 +13,7 @@ import pytest
 import SimpleITK as sitk
 from pydicom import dcmread
 
-from dicom_ct import write_ct
+import dicoms
 from globalmask.apply.card import read_words, scores_of
 from globalmask.config import load
 from globalmask.imaging.images import array_of, read_image
@@ -82,7 +82,7 @@ def predicted(real_data, shipped, repository, tmp_path_factory):
     """Folder with the predictions of one case, from its NIfTI file and from the same scan as DICOM."""
     folder = tmp_path_factory.mktemp("predicted")
     ct = real_data / "openkbp" / CASE / "ct.nii.gz"
-    write_ct(folder / "series", sitk.ReadImage(ct))
+    dicoms.write_ct(sitk.ReadImage(ct), folder / "series", rescale=(0.5, -1500))
     command = [sys.executable, "-m", "globalmask", "predict", "--model", shipped]
     for scan, more in ((ct, ["--json"]), (folder / "series", ["--rtstruct"])):
         done = subprocess.run(

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from dicom_ct import write_ct
+import dicoms
 from globalmask import config
 from globalmask.present.status import look, places
 
@@ -289,7 +289,8 @@ def test_predict_on_a_raw_head_gives_what_the_workflow_scored(tiny_run, tmp_path
     raw = arm / "raw" / case / "ct.nii.gz"
     ct = sitk.ReadImage(raw)
     assert not np.allclose(np.abs(ct.GetDirection()).reshape(3, 3).max(axis=0), 1, atol=1e-4)
-    series = write_ct(tmp_path / "series", ct)
+    series = tmp_path / "series"
+    dicoms.write_ct(ct, series, rescale=(0.5, -1500))
     template = arm / "raw/brain_01/ct.nii.gz"
     predict(tiny_run, "--model", cell / "model.safetensors", raw, series, "-o", tmp_path, "--template", template)
     labels = [sitk.ReadImage(tmp_path / name) for name in ("ct.nii.gz", "series.nii.gz")]

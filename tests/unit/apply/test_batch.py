@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from dicom_ct import write_ct
+import dicoms
 from globalmask.apply.batch import Wanted, outputs_of, predict_batch
 from globalmask.apply.model import read_models
 from globalmask.errors import UserError
@@ -82,7 +82,8 @@ def run(*arguments, cwd):
 def test_the_command_line_writes_everything_beside_the_label(scan, make_model, tmp_path):
     """DICOM in, two models: label, agreement, JSON, picture and RTSTRUCT, and no warning of how it is stored."""
     ct, mask = scan
-    series = write_ct(tmp_path / "series", read_image(ct))
+    series = tmp_path / "series"
+    dicoms.write_ct(read_image(ct), series)
     models = [make_model("first"), make_model("second", 1)]
     done = run(
         *("--model", *models, series, "-o", tmp_path / "out", "--mask", mask, "--json", "--preview", "--rtstruct"),

@@ -8,10 +8,13 @@ import SimpleITK as sitk
 from matplotlib.path import Path as Polygon
 from pydicom import dcmread
 
-from dicom_ct import write_ct
+import dicoms
 from globalmask.apply.rtstruct import polygons, write_rtstruct
 from globalmask.errors import UserError
 from globalmask.imaging.images import array_of, image_like, read_image
+from globalmask.intake.sources.bring import Options, bring
+from globalmask.intake.sources.catalogue import SOURCES
+from imports import rows, voxels
 
 TILTED = sitk.Euler3DTransform((0, 0, 0), 0.2, -0.1, 0.15).GetMatrix()
 
@@ -61,7 +64,8 @@ def scan(tmp_path):
     ct.SetSpacing((1.1, 0.9, 2.5))
     ct.SetOrigin((-30.0, 12.5, 400.0))
     ct.SetDirection(TILTED)
-    folder = write_ct(tmp_path / "ct", ct)
+    folder = tmp_path / "data" / "p1"
+    dicoms.write_ct(ct, folder)
     image = read_image(folder)
     label = np.zeros((6, 20, 24), np.uint8)
     label[1:4, ring()] = 1
@@ -87,6 +91,20 @@ def test_contours_lie_on_the_tilted_scan_and_name_its_slices(scan, tmp_path):
             assert np.allclose(place, label.TransformIndexToPhysicalPoint((0, 0, k)), atol=1e-3)
             back[roi.ReferencedROINumber - 1, k] ^= filled([voxels[:, :2]], (20, 24))
     assert (back == np.stack([array_of(label) == number for number in (1, 2, 3)])).all()
+
+
+def test_an_import_gives_the_label_back(scan, tmp_path):
+    """By this program's own reader, `import dicom-rt`: voxel for voxel."""
+    folder, label = scan
+    write_rtstruct(label, folder, folder / "RS.dcm", structures=["Myo", "dot"])
+    text = "structures: {Myo: [Myo]}"
+    (tmp_path / "names.yaml").write_text(text, encoding="utf-8")
+    options = Options(structures=tmp_path / "names.yaml")
+    done = bring(SOURCES["dicom-rt"], folder.parent, tmp_path / "imported", options)
+    (row,) = rows(done).values()
+    assert (voxels(row.label) == (array_of(label) == 1)).all()
+    # A series with an RTSTRUCT beside it is still one series.
+    assert read_image(folder).GetSize() == label.GetSize()
 
 
 def test_patient_and_study_are_the_cts_and_series_is_new(scan, tmp_path):

@@ -86,9 +86,9 @@ def predict_batch(
                 for warning in prediction.warnings:
                     console.print(f"{case}: {warning}", style="yellow", markup=False, highlight=False)
             except UserError as error:
-                failures.append(_named(error, case, ct))
+                failures += _named(error, case, ct)
             except Exception as error:
-                failures.append(_named(UserError(f"{type(error).__name__}: {error}"), case, ct))
+                failures += _named(UserError(f"{type(error).__name__}: {error}"), case, ct)
             progress.advance(task)
     print(f"{len(cts) - len(failures)} of {len(cts)} predicted: {out}")
     raise_all(failures)
@@ -174,7 +174,9 @@ def record_of(prediction: Prediction, models: Sequence[Model], *, ct: Path) -> d
     }
 
 
-def _named(error: UserError, case: str, ct: Path) -> UserError:
-    error.fields["case"] = error.fields["case"] or case
-    error.fields["file"] = error.fields["file"] or ct
-    return error
+def _named(error: UserError, case: str, ct: Path) -> list[UserError]:
+    """The single faults of `error`, each with the scan's name and, where it names no other file, the scan."""
+    for part in error.parts:
+        part.fields["case"] = part.fields["case"] or case
+        part.fields["file"] = part.fields["file"] or ct
+    return error.parts
