@@ -4,7 +4,7 @@ CORES ?= 2
 VENV := .venv
 SNAKEMAKE := $(VENV)/bin/snakemake --cores $(CORES)
 
-.PHONY: demo worlds test test-report test-slurm faults lint fix dry unlock bench profile openkbp evidence peers nnunet clean
+.PHONY: demo worlds test test-report test-slurm faults lint fix dry unlock bench profile openkbp model average-head evidence peers nnunet clean
 
 demo: $(VENV)/.installed  ## the whole workflow on the embedded synthetic cohort
 	$(SNAKEMAKE) --configfile workflow/config/demo.yaml --quiet rules
@@ -53,6 +53,17 @@ profile: $(VENV)/.installed  ## where the time goes: the tables of docs/performa
 
 openkbp: $(VENV)/.installed  ## the real-CT run behind docs/openkbp.md
 	$(SNAKEMAKE) --configfile workflow/config/openkbp.yaml --quiet rules
+
+model: $(VENV)/.installed  ## models/openkbp_brain_stem.safetensors anew, registered to the committed average head
+	$(SNAKEMAKE) scores --configfile workflow/config/openkbp_model.yaml --quiet rules
+	$(VENV)/bin/globalmask export results/openkbp_model/brain/modern/ct_mask/n26/r0 \
+	    --card models/openkbp_brain_stem.yaml --out models/openkbp_brain_stem.safetensors
+	cp results/openkbp_model/brain/modern/ct_mask/n26/r0/scores.csv models/openkbp_brain_stem.scores.csv
+
+average-head: $(VENV)/.installed  ## the average head of that model, from the evidence's prepared training CTs
+	$(SNAKEMAKE) prepared splits --configfile workflow/config/evidence.yaml --quiet rules
+	$(VENV)/bin/globalmask average-template results/evidence/brain \
+	    --out workflow/config/templates/openkbp_average_head.nii.gz
 
 evidence: $(VENV)/.installed  ## docs/evidence.md: train the cells that are missing, then rebuild its numbers
 	$(VENV)/bin/python docs/train_evidence.py --cores $(CORES)

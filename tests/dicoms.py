@@ -12,8 +12,13 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, RTStructureSetStorage, generate_uid
 
 
-def write_ct(image: sitk.Image, folder: Path, *, patient="secret name", series=None, frame=None) -> tuple[str, str]:
-    """`image` (int16 HU) as one file a slice; returns the UIDs of series and frame of reference."""
+def write_ct(
+    image: sitk.Image, folder: Path, *, patient="secret name", series=None, frame=None, rescale=(1, -1024)
+) -> tuple[str, str]:
+    """`image` (int16 HU) as one file a slice; returns the UIDs of series and frame of reference.
+
+    `rescale` is slope and intercept: HU = slope x stored + intercept.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     series, frame, study = series or generate_uid(), frame or generate_uid(), generate_uid()
     voxels = sitk.GetArrayFromImage(image)
@@ -30,8 +35,8 @@ def write_ct(image: sitk.Image, folder: Path, *, patient="secret name", series=N
         data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
         data.BitsAllocated = data.BitsStored = 16
         data.HighBit, data.PixelRepresentation = 15, 0
-        data.RescaleSlope, data.RescaleIntercept = "1", "-1024"
-        data.PixelData = (slice_.astype(np.int32) + 1024).astype("<u2").tobytes()
+        data.RescaleSlope, data.RescaleIntercept = map(str, rescale)
+        data.PixelData = np.rint((slice_ - rescale[1]) / rescale[0]).astype("<u2").tobytes()
         # Names without an order, as in many exports.
         data.save_as(folder / f"CT.{(number * 37) % 1009:04d}.dcm", enforce_file_format=True)
     return series, frame

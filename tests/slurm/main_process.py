@@ -15,7 +15,7 @@ from checkout import Checkout
 FOLDER = Path(__file__).parent
 CONFIG = ("--configfile", str(FOLDER / "config.yaml"))
 # No GPU is here to compute on: networks train on the CPU and ask SLURM for the GPU that `device: cuda` asks for.
-NETWORKS = ("train", "train_mask_network", "mask_learned_brain_full_f0", "predict_brain_f0")
+NETWORKS = ("train", "train_mask_network", "mask_learned_brain_full_f0", "predict_cell_brain_f0")
 ON_GPU = ("--set-resources", *(f"{rule}:gpu=1" for rule in NETWORKS))
 GROUPS = ("--group-components", "intake=2", "prepare=2", "coarse=2", "quality=2", "score=3")
 

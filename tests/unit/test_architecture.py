@@ -11,7 +11,7 @@ import tomllib
 import pytest
 
 ORDER = (
-    "cli", "commands", "present", "evidence", "learn", "masks", "prepare", "intake",
+    "cli", "commands", "apply", "present", "evidence", "learn", "masks", "prepare", "intake",
     "network", "imaging", "matrix", "provenance", "config", "cluster", "errors",
 )  # fmt: skip
 HEAVY = ("torch", "ants", "SimpleITK", "pandas", "numpy", "scipy", "matplotlib")
@@ -47,7 +47,10 @@ def test_imports_point_one_way(repository):
 @pytest.mark.parametrize(
     "module",
     [
+        "globalmask",
         "globalmask.cli",
+        "globalmask.apply.model",
+        "globalmask.apply.card",
         "globalmask.config",
         "globalmask.matrix",
         "globalmask.intake.cohort",

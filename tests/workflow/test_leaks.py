@@ -35,7 +35,7 @@ def masks_of(job):
 
 
 def test_no_prediction_follows_from_a_test_label_but_the_oracle_s(strict):
-    predictions = strict.of_rule(r"predict_\w+")
+    predictions = strict.of_rule(r"predict_cell_\w+")
     assert len(predictions) == 55
     leaking = {job.cell[:2] for job in predictions if strict.labelled(job.outputs) & predicted(job)}
     assert leaking == {("brain", "oracle"), ("heart", "oracle")}
@@ -76,7 +76,7 @@ def test_a_budget_spends_the_labels_of_the_first_n_cases_beside_full_masks_in_on
 def test_every_row_counts_the_labels_that_its_cell_follows_from(strict):
     trainings = {job.cell: job for job in strict.of_rule("train")}
     rows = {job.cell: job.settings["row"] for job in strict.of_rule("score")}
-    predictions = strict.of_rule(r"predict_\w+")
+    predictions = strict.of_rule(r"predict_cell_\w+")
     assert set(rows) == set(trainings) == {job.cell for job in predictions}
     for job in predictions:
         row, training = rows[job.cell], trainings[job.cell]

@@ -50,7 +50,7 @@ def test_the_paper_plans_33_trainings_and_6_mask_networks(checkout):
         shutil.rmtree(checkout.folder / "data")
     assert jobs["train"] == 33
     assert jobs["train_mask_network"] == 6
-    assert jobs["predict_brain_f0"] + jobs["predict_heart_f0"] == 33
+    assert jobs["predict_cell_brain_f0"] + jobs["predict_cell_heart_f0"] == 33
     assert jobs["register"] == 46
 
 
@@ -91,9 +91,9 @@ def test_variants_folds_and_mask_recipes_share_what_they_can(checkout, repositor
     # two folds of `full` with three networks each; `budget` has one network at n = 1 and three at n = 2
     assert jobs["train_mask_network"] == 2 * 3 + 3 * (1 + 3)
     assert {rule for rule in jobs if rule.startswith("predict")} == {
-        "predict_brain_f0",
-        "predict_heart_f0",
-        "predict_heart_f1",
+        "predict_cell_brain_f0",
+        "predict_cell_heart_f0",
+        "predict_cell_heart_f1",
     }
 
 

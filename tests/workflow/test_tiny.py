@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+import dicoms
 from checkout import bare
 from globalmask import config
 from globalmask.present.status import look, places
@@ -95,19 +96,19 @@ def test_a_deleted_prediction_comes_back_with_its_chain_alone(tiny_run):
     # The feature maps are temporary files of the figures.
     assert jobs.pop("features", 0) <= 2
     judged = {"score": 1, "gather_scores": 1, "analyse": 1, "judge": 1}
-    assert jobs == {"predict_brain_f0": 1} | judged | dict.fromkeys(PRESENTED, 1)
+    assert jobs == {"predict_cell_brain_f0": 1} | judged | dict.fromkeys(PRESENTED, 1)
 
 
 # Which rules an edit of a module reruns, and some that it must leave alone.
 CHANGES = {
     "network/unet.py": ({"train", "train_mask_network"}, {"register", "prepare_ct"}),
-    "present/figures.py": ({"make_figures"}, {"train", "predict_brain_f0", "score"}),
+    "present/figures.py": ({"make_figures"}, {"train", "predict_cell_brain_f0", "score"}),
     "present/paper.py": ({"make_paper", "make_report"}, {"make_figures", "make_sheets", "analyse"}),
     "present/packing.py": ({"make_report"}, {"make_figures", "make_sheets", "make_paper"}),
-    "evidence/score.py": ({"score", "gather_scores"}, {"train", "predict_brain_f0"}),
+    "evidence/score.py": ({"score", "gather_scores"}, {"train", "predict_cell_brain_f0"}),
     "evidence/verdicts.py": ({"judge"}, {"train", "score", "gather_scores", "make_tables"}),
     "masks/threshold.py": ({"mask_threshold", "train"}, {"train_mask_network", "register"}),
-    "learn/predict.py": ({"predict_brain_f0", "features"}, {"train"}),
+    "learn/predict.py": ({"predict_cell_brain_f0", "features"}, {"train"}),
     "evidence/crossed.py": ({"analyse", "judge"}, {"score", "train"}),
     "cli.py": (set(), {"train", "make_figures", "check_case"}),
 }
@@ -255,6 +256,54 @@ def test_unshifted_test_cts_score_as_they_did_with_both_kinds_of_mask(tiny_run):
     assert {row["masks"] for row in rows} == {"frozen", "remade"}
     assert all(scores[tuple(row[k] for k in same)] == tuple(row[k] for k in told) for row in rows)
     assert tiny_run.planned(*CONFIG) == {}
+
+
+def predict(checkout, *arguments):
+    """`globalmask predict` as a user types it."""
+    environment = os.environ | {"PYTHONPATH": str(checkout.folder / "workflow")}
+    command = [sys.executable, "-m", "globalmask", "predict", *map(str, arguments)]
+    done = subprocess.run(command, env=environment, cwd=checkout.folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def dice_of(label, truth, value):
+    """Dice of a structure, the truth brought to the label's grid by the nearest voxel."""
+    here = sitk.Resample(truth, label, sitk.Transform(), sitk.sitkNearestNeighbor, 0)
+    found, true = (sitk.GetArrayFromImage(image) == value for image in (label, here))
+    return 2 * (found & true).sum() / max(1, found.sum() + true.sum())
+
+
+def test_predict_on_a_raw_head_gives_what_the_workflow_scored(tiny_run, tmp_path):
+    """By the command line: a tilted, flipped, uneven NIfTI, and the same scan as DICOM."""
+    arm, cell = tiny_run.folder / RUN / "brain", tiny_run.folder / RUN / "brain/modern/ct/n2/r0"
+    case = sorted(path.name.removesuffix(".nii.gz") for path in (cell / "native").iterdir())[0]
+    raw = arm / "raw" / case / "ct.nii.gz"
+    ct = sitk.ReadImage(raw)
+    assert not np.allclose(np.abs(ct.GetDirection()).reshape(3, 3).max(axis=0), 1, atol=1e-4)
+    series = tmp_path / "series"
+    dicoms.write_ct(ct, series, rescale=(0.5, -1500))
+    template = arm / "raw/brain_01/ct.nii.gz"
+    predict(tiny_run, "--model", cell / "model.safetensors", raw, series, "-o", tmp_path, "--template", template)
+    labels = [sitk.ReadImage(tmp_path / name) for name in ("ct.nii.gz", "series.nii.gz")]
+    native = sitk.ReadImage(cell / "native" / f"{case}.nii.gz")
+    assert (sitk.GetArrayFromImage(labels[0]) == sitk.GetArrayFromImage(native)).all()
+    truth = sitk.ReadImage(arm / "raw" / case / "label.nii.gz")
+    with open(cell / "scores.csv", encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if (row["case"], row["space"]) == (case, "native")]
+    assert max(float(row["dice"]) for row in rows) > 0.1
+    for value, row in enumerate(rows, 1):
+        for label in labels:
+            assert dice_of(label, truth, value) == pytest.approx(float(row["dice"]), abs=0.01)
+
+
+def test_predict_on_a_raw_chest_makes_the_mask_with_the_network_in_the_model(tiny_run, tmp_path):
+    arm, cell = tiny_run.folder / RUN / "heart", tiny_run.folder / RUN / "heart/modern/ct_mask/n2/r0"
+    native = sorted((cell / "native").iterdir())[0]
+    raw = arm / "raw" / native.name.removesuffix(".nii.gz") / "ct.nii.gz"
+    predict(tiny_run, "--model", cell / "model.safetensors", raw, "-o", tmp_path / "found.nii.gz")
+    found, wanted = (sitk.GetArrayFromImage(sitk.ReadImage(path)) for path in (tmp_path / "found.nii.gz", native))
+    assert len(np.unique(wanted)) > 2
+    assert (found == wanted).all()
 
 
 def test_a_training_killed_in_the_middle_ends_with_the_same_weights(tiny_run):

@@ -15,7 +15,7 @@ import typer
 
 from globalmask import __version__
 
-from globalmask.commands import intake, sources, prepare, masks, learn, evidence, present, study  # noqa: F401  # isort: skip
+from globalmask.commands import intake, sources, prepare, masks, learn, evidence, present, study, apply  # noqa: F401  # isort: skip
 from globalmask.commands.options import app
 from globalmask.errors import UserError
 

@@ -57,6 +57,9 @@ class Registration(Section):
     """Registration of every case to one template head (paper 2.2)."""
 
     template: str = Field(description="a CT file, or the id of a case that then trains in every fold")
+    template_is: Literal["patient", "public", "average"] = Field(
+        "patient", description="a template travels in a model only when it is public or an average of patients"
+    )
     transform: Literal["rigid", "affine"] = "rigid"
     box_offset_mm: tuple[float, float, float] = Field(
         (0.0, 0.0, 0.0),

@@ -8,6 +8,7 @@ rule train:
     """One cell of the matrix: a U-Net from scratch, the weights of its best validation."""
     input:
         training_files,
+        unpack(template_of_model),
         quality=ancient(box_quality_of_training),
     output:
         model=f"{RUN}/{CELL}/model.safetensors",
@@ -28,13 +29,14 @@ rule train:
         prepared=prepared_dir,
         masks=masks_dir,
         network=mask_network_flag,
+        template=template_flag,
         checkpoint=f"{RUN}/checkpoints/{CELL}",
         device=CONFIG.device,
         settings=train_settings,
         code=code_digest("learn.train"),
     shell:
         "globalmask train --prepared {params.prepared:q} --masks {params.masks:q} {params.network}"
-        " --out $(dirname {output.model:q}) --checkpoint {params.checkpoint:q}"
+        " {params.template} --out $(dirname {output.model:q}) --checkpoint {params.checkpoint:q}"
         " --device {params.device} --threads {threads} --settings {params.settings:q} > {log:q} 2>&1"
 
 
@@ -42,7 +44,7 @@ for arm, fold in TEST_SETS:
 
     rule:
         name:
-            f"predict_{arm}_f{fold}"
+            f"predict_cell_{arm}_f{fold}"
         input:
             prediction_files,
             model=f"{RUN}/{CELL}/model.safetensors",
@@ -78,7 +80,7 @@ for arm, fold in TEST_SETS:
             settings=predict_settings,
             code=code_digest("learn.predict"),
         shell:
-            "globalmask predict --model {input.model:q} --prepared {params.prepared:q}"
+            "globalmask predict-cell --model {input.model:q} --prepared {params.prepared:q}"
             " --masks {params.masks:q} --out $(dirname {output.grid[0]:q})"
             " --native $(dirname {output.native[0]:q}) --device {params.device} --threads {threads}"
             " --settings {params.settings:q} > {log:q} 2>&1"

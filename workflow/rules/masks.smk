@@ -8,7 +8,7 @@ rule mask_threshold:
     """Head mask: HU over -200 on the registered scan, largest component; holes filled, but in set `unfilled`."""
     input:
         ct=raw_ct,
-        like=rules.prepare_ct.output,
+        like=rules.prepare_ct.output.ct,
         transform=rules.register.output.transform,
     output:
         mask=f"{RUN}/{{arm}}/masks/{{mask_set}}/{{case}}.nii.gz",
@@ -38,7 +38,7 @@ rule mask_file:
     input:
         unpack(registration_of),
         mask=mask_file,
-        like=rules.prepare_ct.output,
+        like=rules.prepare_ct.output.ct,
     output:
         mask=f"{RUN}/{{arm}}/masks/file/{{case}}.nii.gz",
         box=f"{RUN}/{{arm}}/masks/file/{{case}}.json",

@@ -69,7 +69,8 @@ rule prepare_ct:
         check=ancient(f"{RUN}/{{arm}}/check.tsv"),
         ct=raw_ct,
     output:
-        f"{RUN}/{{arm}}/prepared/{{case}}/ct.nii.gz",
+        ct=f"{RUN}/{{arm}}/prepared/{{case}}/ct.nii.gz",
+        facts=f"{RUN}/{{arm}}/prepared/{{case}}/facts.json",
     log:
         f"{LOGS}/{{arm}}/prepare_ct/{{case}}.log",
     benchmark:
@@ -85,14 +86,14 @@ rule prepare_ct:
         code=code_digest("prepare.grid"),
     shell:
         "globalmask prepare-ct --ct {input.ct:q} {params.registered}"
-        " --out {output:q} --settings {params.settings:q} > {log:q} 2>&1"
+        " --out {output.ct:q} --settings {params.settings:q} > {log:q} 2>&1"
 
 
 rule prepare_label:
     """The label on the prepared CT's grid; never read before training and scoring."""
     input:
         unpack(registration_of),
-        ct=rules.prepare_ct.output,
+        ct=rules.prepare_ct.output.ct,
         label=raw_label,
     output:
         f"{RUN}/{{arm}}/prepared/{{case}}/label.nii.gz",

@@ -93,3 +93,18 @@ def test_what_a_run_cannot_begin_with_is_told(kind, told, tmp_path):
     with pytest.raises(UserError) as raised:
         bad_runs.read(tmp_path, **bad_runs.spoiled(kind))
     assert told in str(raised.value)
+
+
+@pytest.mark.parametrize("template_is", ["public", "average"])
+def test_a_case_of_the_run_is_no_template_that_travels(template_is):
+    registration = {"template": "a_02", "template_is": template_is}
+    with pytest.raises(UserError, match="never holds a patient's image") as caught:
+        Cohort.of(settings(registration=registration), "a").check()
+    assert caught.value.fields["case"] == "a_02"
+
+
+def test_another_file_travels_and_a_case_may_be_a_template_that_stays(tmp_path):
+    (tmp_path / "mean.nii.gz").write_bytes(b"")
+    average = {"template": str(tmp_path / "mean.nii.gz"), "template_is": "average"}
+    for registration in (average, {"template": "a_02"}):
+        Cohort.of(settings(registration=registration), "a").check()

@@ -8,15 +8,21 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+from safetensors.torch import load_file
 
 from globalmask.config import TrainSettings
 from globalmask.errors import UserError
 from globalmask.imaging.images import array_of, read_image, write_image
 from globalmask.learn import train as training
 from globalmask.learn.train import train
-from globalmask.network.model_file import load_model, read_header, save_model
+from globalmask.network.model_file import load_model, read_file, read_header, save_model
 from globalmask.network.unet import UNet
+from globalmask.provenance import write_json
 
+FACTS = {
+    case: {"orientation": "RAS", "tilt_degrees": tilt, "lowest_hu": -500.0, "highest_hu": 50.0, "tissue_hu": 50.0}
+    for case, tilt in (("a", 1.0), ("b", 4.0), ("c", 90.0))
+}
 SETTINGS = TrainSettings(
     channels=2,
     activation="leaky_relu",
@@ -42,6 +48,7 @@ def folders(tmp_path):
         write_image(sitk.GetImageFromArray(label.astype(np.uint8)), folder / "label.nii.gz")
         write_image(sitk.GetImageFromArray((ball < 100).astype(np.uint8)), tmp_path / "masks" / f"{case}.nii.gz")
         (tmp_path / "masks" / f"{case}.json").write_text(json.dumps({"offset_zyx": [0, 0, 0]}))
+        write_json(folder / "facts.json", FACTS[case])
     return tmp_path
 
 
@@ -127,6 +134,50 @@ def test_mask_network_travels_along(folders):
     assert read_header(folders / "out" / "model.safetensors")["extra_networks"]["mask"]["part"] == "all"
     loaded, _ = load_model(folders / "out" / "model.safetensors", part="mask")
     assert torch.equal(loaded.head.weight, mask.head.weight)
+
+
+def test_the_header_tells_what_the_training_scans_were_like(folders):
+    run(folders)
+    saw = read_header(folders / "out" / "model.safetensors")["saw"]
+    assert (saw["cases"], saw["orientations"]) == (2, ["RAS"])
+    assert saw["ranges"]["tilt_degrees"] == [1.0, 4.0]
+
+
+def registered(folders, template_is, **quality):
+    template = folders / "template.nii.gz"
+    write_image(sitk.GetImageFromArray(np.arange(27, dtype=np.int16).reshape(3, 3, 3)), template)
+    for case in ("a", "b"):
+        write_json(folders / "prepared" / case / "facts.json", FACTS[case] | {"covered": 1.0})
+        record = {"overlap": 0.9, "similarity": 0.8, "rotation_deg": 3.0} | (quality if case == "b" else {})
+        write_json(folders / "prepared" / case / "registration.json", record)
+    registration = {"template": "data/head.nii.gz", "template_is": template_is}
+    run(folders, template=template, header={"arm": "brain", "registration": registration})
+    return template
+
+
+@pytest.mark.parametrize("template_is", ["public", "average"])
+def test_a_template_that_is_no_patient_s_travels_whole(folders, template_is):
+    template = registered(folders, template_is)
+    model = folders / "out" / "model.safetensors"
+    entry = read_header(model)["template"]
+    assert (entry["is"], entry["name"]) == (template_is, "head.nii.gz")
+    assert read_file(model, entry["file"]) == template.read_bytes()
+    assert read_header(model)["saw"]["ranges"]["overlap"] == [0.9, 0.9]
+
+
+def test_a_patient_s_template_does_not_travel(folders):
+    template = registered(folders, "patient", overlap=0.99, similarity=0.99)
+    model = folders / "out" / "model.safetensors"
+    assert read_header(model)["template"]["file"] is None
+    assert not any(name.startswith("file.") for name in load_file(model))
+    assert template.read_bytes() not in model.read_bytes()
+
+
+def test_a_training_case_is_no_public_template(folders):
+    with pytest.raises(UserError, match="a patient's scan") as caught:
+        registered(folders, "average", overlap=0.99, similarity=0.99)
+    assert caught.value.fields["case"] == "b"
+    assert not (folders / "out").exists()
 
 
 def test_value_that_is_no_structure_is_named(folders):

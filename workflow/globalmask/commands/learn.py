@@ -15,6 +15,7 @@ def train(
     checkpoint: File,
     settings: Settings,
     mask_network: OptionalFile = None,
+    template: OptionalFile = None,
     device: Device = "auto",
     threads: Threads = 1,
     accept_code: bool = False,
@@ -42,12 +43,13 @@ def train(
         header=given,
         mask_network=mask_network,
         mask_cases=given.get("mask_cases"),
+        template=template,
         accept_code=accept_code,
     )
 
 
 @app.command()
-def predict(
+def predict_cell(
     model: File,
     prepared: File,
     masks: File,

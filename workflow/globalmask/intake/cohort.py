@@ -147,7 +147,16 @@ class Cohort:
     def _check_template(self) -> None:
         """The template is a case, or a file that is there and no case's CT: such a case would be in every fold."""
         registration = self.arm.registration
-        if registration is None or self.template_case:
+        if registration is None:
+            return
+        if self.template_case and registration.template_is != "patient":
+            raise UserError(
+                f"The template of arm '{self.name}' is the scan of a case, and a model never holds a patient's image.",
+                case=self.template_case,
+                found=f"template_is: {registration.template_is}",
+                todo="write 'template_is: patient' (predictions then need --template), or use an average head",
+            )
+        if self.template_case:
             return
         given = Path(registration.template)
         where = f"arms.{self.name}.registration.template"

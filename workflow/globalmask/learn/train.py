@@ -16,6 +16,8 @@ import torch
 from globalmask.config import TrainSettings
 from globalmask.errors import UserError
 from globalmask.learn.inputs import KEPT, channels_of, load_case
+from globalmask.learn.seen import facts_of, summary
+from globalmask.learn.template import refuse_patient, template_of
 from globalmask.network.job import run_job
 from globalmask.network.loop import Sample, Seeds, State
 from globalmask.network.model_file import load_model
@@ -41,6 +43,7 @@ def train(
     header: Mapping[str, Any],
     mask_network: str | Path | None = None,
     mask_cases: Mapping[str, str] | None = None,
+    template: str | Path | None = None,
     accept_code: bool = False,
 ) -> State:
     """Write `model.safetensors`, `history.csv` and `run.json` of one cell to `out_dir`.
@@ -48,7 +51,8 @@ def train(
     `seed_words` has `seed`, `arm` and `replicate`; `header` is what the model file shall tell
     beside what is known here; `mask_network` is the model file of a learned mask, which then
     travels in the model; `mask_cases` names the case whose mask a case gets (scenario `ct_wrongmask`),
-    its own where it is not named. A training that was interrupted goes on from `checkpoint_dir`. Raises
+    its own where it is not named; `template` is the template head of a registered arm, which travels in the model
+    unless it is a patient's. A training that was interrupted goes on from `checkpoint_dir`. Raises
     UserError for missing or unfit cases, a missing GPU, too little memory, or a checkpoint of
     something else.
     """
@@ -70,6 +74,14 @@ def train(
         "clip_hu": list(clip_hu),
         "size_voxels": size_voxels,
     }
+    facts = {case: facts_of(prepared_dir, case) for case in train_cases}
+    known["saw"] = summary(list(facts.values()))
+    files: dict[str, bytes] = {}
+    if template is not None:
+        registration = header["registration"]
+        template_is = registration["template_is"]
+        refuse_patient(facts, template_is=template_is, file=template)
+        known["template"], files = template_of(template, name=registration["template"], template_is=template_is)
     return run_job(
         [read(case) for case in train_cases],
         [read(case) for case in validation_cases],
@@ -86,6 +98,7 @@ def train(
         code=code_digest("learn.train"),
         accept_code=accept_code,
         extra_networks=extra,
+        files=files,
     )
 
 

@@ -90,15 +90,17 @@ def predict_masks(
     threads: int,
     registered: bool = False,
     transforms: Mapping[str, Path] | None = None,
+    stored_as: str = "main",
 ) -> None:
     """Write `masks_dir/{case}.nii.gz` and `.json` for every case of `parts`; no label is read.
 
     `parts` says which of `networks` (part -> model file) makes the mask of a case, `size_voxels` is the box
     that the arm's networks see. `registered` and `transforms` (prepared grid -> raw scan) as in `predict`.
+    `stored_as` is the network's name in its file: "mask" where it travels in a model of structures.
     """
     torch.set_num_threads(threads)
     place = str(resolve_device(device))
-    loaded = {part: load_model(networks[part], place) for part in sorted(set(parts.values()))}
+    loaded = {part: load_model(networks[part], place, part=stored_as) for part in sorted(set(parts.values()))}
     for case, part in parts.items():
         network, header = loaded[part]
         coarse = read_image(Path(coarse_dir) / case / "ct.nii.gz", case=case)

@@ -52,14 +52,15 @@ def run_job(
     code: str,
     accept_code: bool = False,
     extra_networks: Mapping[str, tuple[UNet, Mapping[str, Any]]] | None = None,
+    files: Mapping[str, bytes] | None = None,
 ) -> State:
     """Train a U-Net from scratch; write history.csv, run.json, model.safetensors to `out_dir`.
 
     An interrupted training resumes by itself. `structures` is the number of foreground labels,
     `purpose` a word that keeps the seeds of different kinds of networks apart, `kept` the input
     channels that are no intensities (masks, coordinates), `code` the code digest of the calling
-    stage. No `validation` cases: fixed steps, last weights. Raises UserError as `fit` and
-    `Checkpoints` do.
+    stage; `extra_networks` and `files` travel in the model. No `validation` cases: fixed steps, last
+    weights. Raises UserError as `fit` and `Checkpoints` do.
     """
     torch.set_num_threads(threads)
     place = resolve_device(device)
@@ -104,7 +105,8 @@ def run_job(
         # The model comes last: where it is, everything is.
         provenance.write_text(Path(out_dir) / "history.csv", history_text(state.history))
         provenance.write_json(Path(out_dir) / "run.json", record)
-        save_model(Path(out_dir) / "model.safetensors", network, {**header, **chosen}, extra_networks=extra_networks)
+        model = Path(out_dir) / "model.safetensors"
+        save_model(model, network, {**header, **chosen}, extra_networks=extra_networks, files=files)
         if checkpoints is not None:
             checkpoints.clear()
     return state

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from globalmask.network.unet import UNet
 
-FORMAT = 1
+FORMAT = 2
+FILE = "file."
 _LARGEST_HEADER = 100_000_000
 
 
@@ -31,22 +32,54 @@ def save_model(
     header: Mapping[str, Any],
     *,
     extra_networks: Mapping[str, tuple[UNet, Mapping[str, Any]]] | None = None,
+    files: Mapping[str, bytes] | None = None,
 ) -> None:
     """Write `network` and `header` (plain JSON values) to `path`, whole or not at all.
 
     `extra_networks` travel in the same file under their names: the mask network as `mask`. The
-    arguments that rebuild each network are added to its header as `network`.
+    arguments that rebuild each network are added to its header as `network`. `files` travel whole (a template
+    that is no patient's image); `read_file` gives them back.
     """
-    from safetensors.torch import save_file
+    import torch
 
     tensors = _tensors(network, "main")
     full = {"format": FORMAT, **header, "network": network.arguments, "extra_networks": {}}
     for name, (extra, extra_header) in (extra_networks or {}).items():
         tensors |= _tensors(extra, name)
         full["extra_networks"][name] = {**extra_header, "network": extra.arguments}
-    full["sha256"] = digest_of(tensors)
+    for name, content in (files or {}).items():
+        tensors[f"{FILE}{name}"] = torch.frombuffer(bytearray(content), dtype=torch.uint8)
+    _save(path, tensors, full)
+
+
+def rewrite_header(path: str | Path, out_path: str | Path, header: Mapping[str, Any]) -> None:
+    """Write the model file `path` again as `out_path` under another header; the weights stay, checked.
+
+    Raises UserError when the weights are damaged or the file holds anything but its networks and files.
+    """
+    given = read_header(path)
+    tensors = _load(path, given["sha256"])
+    parts = ["main", *given["extra_networks"]]
+    for part in parts:
+        load_model(path, part=part)
+    known = tuple(f"{part}." for part in [*parts, FILE.removesuffix(".")])
+    foreign = sorted(name for name in tensors if not name.startswith(known))
+    if foreign:
+        raise UserError(
+            "The model file holds more than networks and a template: what it is cannot be told.",
+            file=path,
+            found=", ".join(foreign[:5]),
+            todo="Train the model again; nothing else may be added to its file.",
+        )
+    _save(out_path, tensors, header)
+
+
+def _save(path: str | Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
+    from safetensors.torch import save_file
+
+    full = {**header, "sha256": digest_of(tensors)}
     with atomic(path) as temporary:
-        save_file(tensors, temporary, metadata={"globalmask": json.dumps(full, allow_nan=False)})
+        save_file(dict(tensors), temporary, metadata={"globalmask": json.dumps(full, allow_nan=False)})
 
 
 def read_header(path: str | Path) -> dict[str, Any]:
@@ -88,9 +121,6 @@ def load_model(path: str | Path, device: str = "cpu", *, part: str = "main") -> 
 
     Raises UserError when the file is no model, its weights are damaged, or it has no such part.
     """
-    import safetensors
-    from safetensors.torch import load_file
-
     from globalmask.network.unet import UNet
 
     header = read_header(path)
@@ -102,17 +132,32 @@ def load_model(path: str | Path, device: str = "cpu", *, part: str = "main") -> 
             found=", ".join(["main", *header["extra_networks"]]),
             expected=part,
         )
-    try:
-        tensors = load_file(path)
-    except safetensors.SafetensorError as error:
-        raise _damaged(path, error) from None
-    if digest_of(tensors) != header["sha256"]:
-        raise _damaged(path, "checksum differs")
+    tensors = _load(path, header["sha256"])
     network = UNet(**own["network"])
     network.load_state_dict(
         {name.removeprefix(f"{part}."): value for name, value in tensors.items() if name.startswith(f"{part}.")}
     )
     return network.to(device).eval(), own
+
+
+def read_file(path: str | Path, name: str) -> bytes | None:
+    """A file that travels in the model; None where there is none of this name. Raises UserError as `load_model`."""
+    content = _load(path, read_header(path)["sha256"]).get(f"{FILE}{name}")
+    return None if content is None else content.numpy().tobytes()
+
+
+def _load(path: str | Path, digest: str) -> dict[str, Tensor]:
+    """Every tensor of the file, checked against its digest."""
+    import safetensors
+    from safetensors.torch import load_file
+
+    try:
+        tensors = load_file(path)
+    except safetensors.SafetensorError as error:
+        raise _damaged(path, error) from None
+    if digest_of(tensors) != digest:
+        raise _damaged(path, "checksum differs")
+    return tensors
 
 
 def digest_of(tensors: Mapping[str, Tensor]) -> str:

@@ -24,6 +24,8 @@ from globalmask.imaging.geometry import (
 )
 from globalmask.imaging.images import array_of, image_like, read_image, write_image
 from globalmask.imaging.intensity import AIR_HU
+from globalmask.prepare.facts import scan_facts
+from globalmask.provenance import write_json
 
 
 def prepare_ct(
@@ -35,6 +37,8 @@ def prepare_ct(
     transform_path: str | Path | None = None,
 ) -> None:
     """Write the CT (int16 HU, identity direction, even spacing) on its prepared grid, -1024 HU outside the scan.
+
+    Its facts (`scan_facts`) come beside it, in `facts.json`.
 
     With `template_box` (box.json) and `transform_path` (to_template.mat) the grid is the box of template space;
     else it covers the scan. A grid much coarser than the scan is blurred for first (`antialias`).
@@ -49,7 +53,9 @@ def prepare_ct(
     smooth = antialias(raw, spacing_mm=grid.spacing_mm)
     ct = array_of(resample(smooth, onto, transform=transform, outside=AIR_HU))
     hu = np.clip(np.rint(ct), -32768, 32767).astype(np.int16)
-    write_image(image_like(hu, onto), out_path)
+    prepared = image_like(hu, onto)
+    write_json(Path(out_path).parent / "facts.json", scan_facts(raw, prepared, transform))
+    write_image(prepared, out_path)
 
 
 def prepare_label(

@@ -14,10 +14,10 @@ RULES = {
     "masks": ("mask_", "coarsen_ct", "coarsen_label", "measure_mask"),
     "mask networks": ("train_mask_network",),
     "models": ("train",),
-    "predictions": ("predict_",),
+    "predictions": ("predict_cell_",),
     "scores": ("score", "score_shifted", "gather_", "shift_case", "floors"),
     "statistics": ("analyse", "judge"),
-    "tables, figures, report": ("make_tables", "make_figures", "make_sheets", "make_report", "make_paper", "features", "write_plan"),
+    "tables, figures, report": ("make_", "features", "write_plan"),
 }
 """The rules of each stage, in the order of the workflow; a name that ends in `_` stands for all that begin so."""
 

@@ -26,6 +26,7 @@ def case_files(cell, cases, *, labels):
     }
     if labels:
         patterns["prepared/{case}/label.nii.gz"] = cases
+        patterns["prepared/{case}/facts.json"] = cases
     return [
         path
         for pattern, names in patterns.items()
@@ -88,6 +89,21 @@ def mask_network_flag(wildcards):
     return f"--mask-network {shlex.quote(network[0])}" if network else ""
 
 
+def template_of_model(wildcards):
+    """The template head: by name and digest in the model, whole only where it is no patient's."""
+    return (
+        {"template": template_source(wildcards)} if wildcards.arm in REGISTERED else {}
+    )
+
+
+def template_flag(wildcards, input):
+    return (
+        f"--template {shlex.quote(input.template)}"
+        if "template" in input.keys()
+        else ""
+    )
+
+
 def train_settings(wildcards):
     cell = cell_of(wildcards)
     arm = CONFIG.arms[cell.arm]
@@ -115,8 +131,16 @@ def train_settings(wildcards):
             "mask_set": matrix.mask_set_of(CONFIG, cell),
             "train": variant.settings.model_dump(),
             **mask_case_settings(cell, split.train_order[: cell.n] + split.validation),
+            **mask_value_settings(cell),
         }
     )
+
+
+def mask_value_settings(cell):
+    """What counts as inside in supplied masks, where that is said: the model needs it for a new patient."""
+    values = CONFIG.arms[cell.arm].mask_values
+    supplied = CONFIG.mask_of(cell.variant, cell.arm).recipe == "file"
+    return {"mask_values": values} if supplied and values else {}
 
 
 def replicates_on(arm, fold):

@@ -1,10 +1,10 @@
 """Targets and inputs of prepare.smk."""
 
 PREPARED = [
-    f"{RUN}/{arm}/prepared/{case}/{kind}.nii.gz"
+    f"{RUN}/{arm}/prepared/{case}/{file}"
     for arm, cohort in COHORTS.items()
     for case in cohort.cases
-    for kind in ("ct", "label")
+    for file in ("ct.nii.gz", "facts.json", "label.nii.gz")
 ]
 
 
