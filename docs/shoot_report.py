@@ -18,14 +18,10 @@ LEFT, WIDTH = 262, 1120  # of the text, beside the contents
 def shoot(page: browser.Browser, start: str, end: str, path: Path) -> None:
     """What lies between two elements of the page."""
     box = "(e => { const b = e.getBoundingClientRect(); return [b.top + scrollY, b.bottom + scrollY] })"
-    top, bottom = (
-        page.run(f"{box}(document.querySelector({name!r}))[{edge}]") for name, edge in ((start, 0), (end, 1))
-    )
+    top, bottom = (page.run(f"{box}(document.querySelector({name!r}))")[edge] for name, edge in ((start, 0), (end, 1)))
     page.picture(path, {"x": LEFT, "y": top - 8, "width": WIDTH, "height": bottom - top + 16, "scale": 1})
     with Image.open(path) as picture:
-        picture.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
-            path, optimize=True
-        )
+        picture.convert("RGB").save(path, optimize=True)
 
 
 def main() -> None:
