@@ -35,7 +35,7 @@ Paths = tuple[Path, Path]
 
 
 def records(smoke: bool) -> dict[str, Record]:
-    raw = data.heart_scan(size_xyz=(256, 256, 76) if smoke else (512, 512, 150))
+    raw = data.heart_scan(size_xyz=(256, 256, 150) if smoke else (512, 512, 150))
     with tempfile.TemporaryDirectory() as folder:
         sides = _sides(raw, Path(folder), size=96 if smoke else 128)
         found = race(sides, same=lambda outputs: _same(outputs, raw), rounds=1 if smoke else 5)
