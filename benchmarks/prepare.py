@@ -30,8 +30,8 @@ from globalmask.provenance import write_json
 MEAN_HU = 0.6
 """Allowed mean difference: all interpolate linearly; MONAI and TorchIO cut the fraction off where we round."""
 DICE = {"ours": 0.9999, "torchio": 0.999, "monai": 0.99, "nnunet": 0.97}
-"""MONAI takes float32 grids to the nearest voxel (0.995 at full size); nnU-Net interpolates each label and decides at one
-half, which moves thin walls (0.993 at full size, 0.974 at the smoke's)."""
+"""MONAI takes float32 grids to the nearest voxel (0.995 at full size); nnU-Net interpolates each label and decides at
+one half, which moves thin walls (0.993 at full size, 0.974 at the smoke's)."""
 Paths = tuple[Path, Path]
 
 
