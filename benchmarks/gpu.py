@@ -27,12 +27,10 @@ from benchmarks.record import Record, measured, missing, versions
 from benchmarks.step import SEEDS, sample
 from globalmask import config
 from globalmask.config import PRESETS, TrainSettings
-from globalmask.evidence.published_numbers import published
 from globalmask.learn.pilot import Pace
 from globalmask.network.loop import fit, resolve_precision
 from globalmask.network.loss import LOSSES
 from globalmask.network.unet import UNet, initialise
-from globalmask.present import forecast
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = {"paper": ROOT / "config.yaml", "evidence": ROOT / "workflow" / "config" / "evidence.yaml"}
@@ -150,6 +148,8 @@ def _train(settings: TrainSettings, device: str, size: int, steps: int, ready: A
 
 def projected_hours(path: Path, pace: Callable[..., Pace]) -> float:
     """GPU-hours of all trainings and mask networks of a config at their longest, one after the other."""
+    from globalmask.present import forecast  # with pandas, which the trainings' processes need not import
+
     settings = config.read(path)
     return sum(training.hours for training in forecast.trainings(settings, measure=pace))
 
@@ -168,6 +168,8 @@ def tiny_pace(settings: TrainSettings, *, size_voxels: int, device: str, steps: 
 
 def published_hours() -> float:
     """The sum of the paper's Tables 5 and 6."""
+    from globalmask.evidence.published_numbers import published
+
     return float(published("training_hours")["hours"].sum())
 
 
