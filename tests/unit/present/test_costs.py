@@ -33,7 +33,7 @@ def test_every_rule_belongs_to_the_stage_of_its_benchmark_file(repository):
 
 def test_jobs_of_stages_keep_the_order_of_the_workflow():
     found = jobs_of_stages(
-        {"train": 3, "train_mask_network": 2, "predict_brain_f0": 3, "mask_learned_heart_full_f0": 1}
+        {"train": 3, "train_mask_network": 2, "predict_cell_brain_f0": 3, "mask_learned_heart_full_f0": 1}
     )
     assert found | {"models": 3, "mask networks": 2, "predictions": 3, "masks": 1} == found
     assert list(found) == list(RULES)
