@@ -25,8 +25,10 @@ from globalmask import cli
 from globalmask.errors import UserError
 from globalmask.evidence.analysis_plan import read_analysis_plan
 from globalmask.intake import archive
+from globalmask.learn.template import unpack_template
 from globalmask.network.checkpoint import Checkpoints
-from globalmask.network.model_file import load_model
+from globalmask.network.model_file import load_model, save_model
+from globalmask.network.unet import UNet
 from globalmask.present.outputs import figure_files, sheet_files
 from globalmask.present.report import make_report
 
@@ -69,25 +71,42 @@ def test_the_pickles_are_sharp(write: Any, tmp_path: Path) -> None:
     assert (tmp_path / "pwned").exists()
 
 
+@pytest.mark.parametrize("command", ["predict-cell", "predict", "info"])
 @pytest.mark.parametrize("write", PICKLES)
 def test_a_pickle_in_place_of_a_model_executes_nothing(
-    write: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, tally: Tally
+    write: Any, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, tally: Tally
 ) -> None:
     model, mark = tmp_path / "model.safetensors", tmp_path / "pwned"
     write(model, mark)
     settings = {"raw_cts": {"a": str(tmp_path / "ct.nii")}, "registered": False}
     flags = [f"--{name}={tmp_path / name}" for name in ("prepared", "masks", "out", "native")]
-    given = ["globalmask", "predict", f"--model={model}", *flags, f"--settings={json.dumps(settings)}"]
-    monkeypatch.setattr(sys, "argv", given)
+    given = {
+        "predict-cell": [f"--model={model}", *flags, f"--settings={json.dumps(settings)}"],
+        "predict": [f"--model={model}", str(tmp_path / "ct.nii"), "-o", str(tmp_path / "out")],
+        "info": [str(model)],
+    }
+    monkeypatch.setattr(sys, "argv", ["globalmask", command, *given[command]])
     with pytest.raises(SystemExit) as left:
         cli.main()
     told = capsys.readouterr().err
-    tally.hostile(f"model: {write.__name__}", refused=not mark.exists() and left.value.code == 2)
+    tally.hostile(f"model, {command}: {write.__name__}", refused=not mark.exists() and left.value.code == 2)
     assert left.value.code == 2
     assert told.startswith("The file is not a model of globalmask, or it is torn.\n")
     with pytest.raises(UserError):
         load_model(model)
     assert not mark.exists()
+
+
+@pytest.mark.parametrize("name", ["../pwned", "/tmp/pwned.nii", "template.nii/../../pwned", "other.nii"])
+def test_a_template_in_a_model_leads_nowhere_else(name: str, tmp_path: Path, tally: Tally) -> None:
+    model, folder = tmp_path / "model.safetensors", tmp_path / "in" / "here"
+    network = UNet(1, 2, channels=2, activation="leaky_relu", norm="instance", dropout=0.0)
+    save_model(model, network, {"template": {"file": name}}, files={name: b"sharp"})
+    before = set(tmp_path.rglob("*"))
+    with pytest.raises(UserError, match="cannot hold"):
+        unpack_template(model, folder)
+    tally.hostile(f"template in a model: {name}", refused=set(tmp_path.rglob("*")) == before)
+    assert set(tmp_path.rglob("*")) == before
 
 
 @pytest.mark.parametrize("write", PICKLES)

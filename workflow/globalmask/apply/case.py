@@ -20,13 +20,12 @@ from globalmask.errors import UserError
 from globalmask.imaging.images import array_of, image_like, read_image
 from globalmask.learn import predict as stage
 from globalmask.learn.seen import differences, facts_of
-from globalmask.learn.template import digest_of_scan
+from globalmask.learn.template import digest_of_scan, unpack_template
 from globalmask.masks.coarse import coarsen_ct
 from globalmask.masks.learned import predict_masks
 from globalmask.masks.record import write_mask
 from globalmask.masks.supplied import file_mask
 from globalmask.masks.threshold import make_threshold_mask
-from globalmask.network.model_file import read_file
 from globalmask.prepare.grid import prepare_ct
 
 
@@ -122,11 +121,8 @@ class _Place:
     def _template(self) -> Path:
         """The template that travels in the model, or the user's; a wrong one is refused."""
         entry, given = self.model.header["template"], self.request.template
-        if entry["file"] and given is None:
-            path = self.arm / entry["file"]
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(read_file(self.model.path, entry["file"]) or b"")
-            return path
+        if given is None and (own := unpack_template(self.model.path, self.arm)):
+            return own
         if given is None:
             raise UserError(
                 "The model needs its template, which is a patient's scan and does not travel in it.",

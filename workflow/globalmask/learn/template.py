@@ -11,7 +11,10 @@ import numpy as np
 
 from globalmask.errors import UserError
 from globalmask.imaging.images import array_of, read_image
+from globalmask.network.model_file import read_file, read_header
 
+FILES = ("template.nii", "template.nii.gz")
+"""Names under which a template travels."""
 SAME = 0.95
 """Overlap and similarity from which a scan is the template itself: a head laid on itself had 0.99 and 0.99, other
 heads up to 0.97 and 0.89 (46 real heads on an average of 26 of them; synthetic ones less)."""
@@ -33,8 +36,30 @@ def template_of(path: str | Path, *, name: str, template_is: str) -> tuple[dict[
             file=path,
             todo="convert it, or write 'template_is: patient': predictions then need --template",
         )
-    file = "template.nii.gz" if path.name.endswith(".gz") else "template.nii"
+    file = FILES[path.name.endswith(".gz")]
     return entry | {"file": file}, {file: path.read_bytes()}
+
+
+def unpack_template(model: str | Path, folder: Path) -> Path | None:
+    """Write the template that travels in a model to `folder` and return its path; None where none travels.
+
+    Raises UserError for a name that this program never gives, which might lead out of the folder.
+    """
+    name = read_header(model)["template"]["file"]
+    if name is None:
+        return None
+    content = read_file(model, name) if name in FILES else None
+    if content is None:
+        raise UserError(
+            "The model file names a template that it cannot hold.",
+            file=model,
+            found=name,
+            expected=" or ".join(FILES),
+            todo="do not trust this file; get it again from its maker",
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(content)
+    return folder / name
 
 
 def refuse_patient(registrations: Mapping[str, Mapping[str, Any]], *, template_is: str, file: object) -> None:
