@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from globalmask.commands.apply import average_template
 from globalmask.errors import UserError
 from globalmask.imaging.images import array_of, read_image, write_image
+from globalmask.intake.split_table import Split, write_split
 from globalmask.prepare.average import FEWEST, average_head
 
 
@@ -22,8 +24,8 @@ def prepared(tmp_path):
             ct[5] = -1024
         image = sitk.GetImageFromArray(ct)
         image.SetSpacing((3.0, 3.0, 3.0))
-        write_image(image, tmp_path / str(number) / "ct.nii.gz")
-    return tmp_path
+        write_image(image, tmp_path / "prepared" / str(number) / "ct.nii.gz")
+    return tmp_path / "prepared"
 
 
 CASES = [str(number) for number in range(1, FEWEST + 1)]
@@ -42,3 +44,12 @@ def test_few_scans_are_no_average(prepared):
     with pytest.raises(UserError, match="Too few"):
         average_head(prepared, CASES[1:], prepared / "average.nii.gz")
     assert not (prepared / "average.nii.gz").exists()
+
+
+def test_the_command_takes_the_training_cases_of_a_replicate(prepared):
+    """Others are not even prepared here."""
+    arm = prepared.parent
+    write_split(Split(train_order=CASES, validation=["v"], test=["t"], fold=0), arm / "splits" / "r2.tsv")
+    average_template(arm, arm / "found.nii.gz", 2)
+    average_head(prepared, CASES, arm / "wanted.nii.gz")
+    assert (arm / "found.nii.gz").read_bytes() == (arm / "wanted.nii.gz").read_bytes()
