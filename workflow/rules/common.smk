@@ -63,7 +63,7 @@ PYTHON = (
     else shlex.quote(sys.executable)
 )
 shell.prefix(
-    f"set -euo pipefail; export PYTHONPATH={shlex.quote(PACKAGE_PARENT)};"
+    f"set -euo pipefail; export PYTHONPATH={shlex.quote(PACKAGE_PARENT)} GLOBALMASK_RUN={shlex.quote(RUN)};"
     f' globalmask() {{{{ {PYTHON} -m globalmask "$@"; }}}}; '
 )
 
