@@ -11,7 +11,7 @@ import tomllib
 import pytest
 
 ORDER = (
-    "cli", "commands", "present", "evidence", "learn", "masks", "prepare", "intake",
+    "cli", "commands", "verify", "present", "evidence", "learn", "masks", "prepare", "intake",
     "network", "imaging", "matrix", "provenance", "config", "errors",
 )  # fmt: skip
 HEAVY = ("torch", "ants", "SimpleITK", "pandas", "numpy", "scipy", "matplotlib")

@@ -159,6 +159,7 @@ class _Job:
     def __init__(self, arguments: Sequence[str] = (), run: str | None = None) -> None:
         self.arguments = list(arguments)
         self.run = Path(run) if run else None
+        self._folder = os.path.abspath(run) + os.sep if run else None
         self.inputs: dict[str, str] = {}
         self.outputs: dict[str, str] = {}
 
@@ -174,7 +175,7 @@ class _Job:
 
     def wrote(self, temporary: Path, path: Path) -> None:
         name = self._below(path)
-        if name:
+        if name and not name.startswith(_NO_RESULTS):
             self.outputs[name] = sha256(temporary)
 
     def opened(self, path: object, mode: object) -> None:
@@ -186,11 +187,8 @@ class _Job:
             self.read(os.fspath(path))
 
     def _below(self, path: str | Path) -> str | None:
-        if self.run is None:
-            return None
-        folder = os.path.realpath(self.run) + os.sep
-        full = os.path.realpath(path)
-        return full.removeprefix(folder) if full.startswith(folder) else None
+        full = os.path.abspath(path) if self._folder else ""
+        return full.removeprefix(self._folder) if self._folder and full.startswith(self._folder) else None
 
 
 _job = _Job()

@@ -17,7 +17,7 @@ from globalmask.errors import UserError
 from globalmask.provenance import RECORDS, sha256
 
 TEMPORARY = ("features.npz",)
-"""Made for the figures and removed afterwards, by Snakemake."""
+"""Made for the figures and removed afterwards, by Snakemake: nobody misses them."""
 
 
 @dataclass
@@ -38,26 +38,25 @@ class Mismatch:
 def verify(run_dir: str | Path) -> tuple[int, list[Mismatch]]:
     """How many files were looked at, and those that no longer match; paths below `run_dir`, others as given.
 
-    A file mismatches when it is not as its maker wrote it, or not as those read it whose results stand.
+    Of every result that stands: is it as its maker wrote it, and is everything that its maker read still so?
     Raises UserError where no job left a record.
     """
     folder = Path(run_dir)
-    maker = records(folder)
     now = functools.cache(functools.partial(_digest, folder))
+    standing = {file: record for file, record in records(folder).items() if now(file)}
     found: dict[str, Mismatch] = {}
-    for file, record in maker.items():
-        if now(file) != record["outputs"][file] and (now(file) or not file.endswith(TEMPORARY)):
-            became = f"changed since {record['command']} wrote it" if now(file) else "is gone"
-            found[file] = Mismatch(file, became)
+    for file, record in standing.items():
+        if now(file) != record["outputs"][file]:
+            found[file] = Mismatch(file, f"is not as {record['command']} wrote it")
     users: dict[str, set[str]] = defaultdict(set)
-    for made, record in maker.items():
+    for made, record in standing.items():
         for file, read in record["inputs"].items():
             if now(file) != read and (now(file) or not file.endswith(TEMPORARY)):
                 users[file].add(made)
     for file, made_from in users.items():
-        became = "changed since it was read" if now(file) else "is gone"
+        became = "is another one now" if now(file) else "is gone"
         found.setdefault(file, Mismatch(file, became)).made = sorted(made_from)
-    looked_at = set(maker) | {file for record in maker.values() for file in record["inputs"]}
+    looked_at = set(standing) | {file for record in standing.values() for file in record["inputs"]}
     return len(looked_at), [found[file] for file in sorted(found)]
 
 
