@@ -68,7 +68,7 @@ class Moments:
     """
 
     def __init__(self, *places: str, at: tuple[str, int] | None = None, told: Path | None = None) -> None:
-        self.inside, self.seen = Counter({place: 0 for place in places}), Counter()
+        self.inside, self.seen = Counter(dict.fromkeys(places, 0)), Counter()
         self.at, self.told = at, told
 
     def watch(self) -> None:

@@ -8,9 +8,9 @@ import signal
 from functools import partial
 
 import pytest
+
 from faults import child, tiny_training
 from faults.tiny_training import PLACES, STEPS, record, result, train
-
 from globalmask.network.checkpoint import LAST, PREVIOUS, TORN
 from globalmask.provenance import PARTIAL
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 import torch
-from faults import child
 
+from faults import child
 from globalmask.evidence.score import compare
 from globalmask.imaging.images import image_like, read_image, write_image
 from globalmask.learn.inputs import channels_of, load_case
@@ -55,7 +55,9 @@ def write_cases(folder: Path) -> None:
     z, y, x = np.mgrid[:SIDE, :SIDE, :SIDE]
     for number, case in enumerate("abcdef"):
         random = np.random.default_rng(number)
-        far = np.sqrt(sum((axis - SIDE / 2 - shift) ** 2 for axis, shift in zip((z, y, x), random.uniform(-3, 3, 3))))
+        far = np.sqrt(
+            sum((axis - SIDE / 2 - shift) ** 2 for axis, shift in zip((z, y, x), random.uniform(-3, 3, 3), strict=True))
+        )
         label = (far < 9).astype(np.uint8) + (far < 4)
         ct = (100 * label - 150 + random.normal(0, 15, label.shape)).astype(np.int16)
         for name, array in {"ct": ct, "label": label.astype(np.uint8)}.items():
@@ -80,9 +82,7 @@ def start(folder: Path, name: str, before=None, **options):
 def train(folder: Path, name: str, before=None, settings=SETTINGS) -> tuple[int, str]:
     """The training, to its end or to what `before` has prepared; exit code and what was printed."""
     (folder / name).mkdir(exist_ok=True)
-    return child.run(
-        arguments(name, settings), folder / name / "log", folder=folder, before=before or rare_checkpoints
-    )
+    return child.run(arguments(name, settings), folder / name / "log", folder=folder, before=before or rare_checkpoints)
 
 
 def rare_checkpoints() -> None:

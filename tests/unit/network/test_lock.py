@@ -127,7 +127,7 @@ def test_a_lock_that_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(module.json, "dump", full)
-    with pytest.raises(OSError, match="lock.json"):
+    with pytest.raises(OSError, match=r"lock\.json"):
         Lock(tmp_path / "lock.json").acquire()
     assert list(tmp_path.iterdir()) == []
 
