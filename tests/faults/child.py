@@ -8,6 +8,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from types import FrameType
@@ -24,34 +25,43 @@ def preload(*modules: str) -> None:
 
 def start(
     arguments: Sequence[str],
-    log: Path,
+    log: Path | Connection,
     *,
     folder: Path,
     environment: dict[str, str] | None = None,
     before: Callable[[], None] | None = None,
 ) -> ForkServerProcess:
-    """`globalmask ARGUMENTS` in `folder`; what it prints goes to `log`. `before` runs in the child."""
+    """`globalmask ARGUMENTS` in `folder`, after `before`; what it prints goes to `log`, a file or the end of a pipe."""
     process = CONTEXT.Process(target=_main, args=(list(arguments), log, folder, environment or {}, before))
     process.start()
     return process
 
 
-def run(arguments: Sequence[str], log: Path, **options: object) -> tuple[int, str]:
+def run(arguments: Sequence[str], **options: object) -> tuple[int, str]:
     """Exit code (negative: the signal that ended it) and what was printed."""
-    log.unlink(missing_ok=True)
-    process = start(arguments, log, **options)
+    reader, writer = CONTEXT.Pipe(duplex=False)
+    process = start(arguments, writer, **options)
+    writer.close()
+    with open(reader.fileno(), encoding="utf-8", closefd=False) as stream:
+        printed = stream.read()
     process.join()
-    return process.exitcode, log.read_text(encoding="utf-8") if log.exists() else ""
+    reader.close()
+    return process.exitcode, printed
 
 
 def _main(
-    arguments: list[str], log: Path, folder: Path, environment: dict[str, str], before: Callable[[], None] | None
+    arguments: list[str],
+    log: Path | Connection,
+    folder: Path,
+    environment: dict[str, str],
+    before: Callable[[], None] | None,
 ) -> None:
     os.chdir(folder)
     os.environ.update(environment)
-    handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND) if isinstance(log, Path) else log.fileno()
     for stream in (1, 2):
-        os.dup2(handle, stream)
+        os.dup2(file, stream)
+    os.close(file)
     if before:
         before()
     from globalmask.cli import main

@@ -53,8 +53,7 @@ def first(folder, request):
 
 def second(folder, name, before, **options):
     """The same training from another process; exit code and what it printed."""
-    log = folder / name / "second.log"
-    return child.run(tiny_training.arguments(name), log, folder=folder, before=before, **options)
+    return child.run(tiny_training.arguments(name), folder=folder, before=before, **options)
 
 
 def test_a_live_training_is_respected_with_a_clear_error(folder, alone, tally, first):

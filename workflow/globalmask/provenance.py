@@ -62,7 +62,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _named(path: Path, temporary: Path | None = None) -> Iterator[None]:
-    """An OSError of writing `path` names it. Another error is one too, where `temporary` can grow no more."""
+    """An OSError of writing `path` names it; another error is one too, where `temporary` can grow no more."""
     try:
         yield
     except OSError as error:

@@ -21,7 +21,7 @@ from typing import Any
 
 import safetensors
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -85,7 +85,8 @@ class Checkpoints:
         record["sha256"] = _digest(record, plain)
         last = self.folder / LAST
         with atomic(last) as partial:
-            save_file(plain, partial, metadata={"checkpoint": json.dumps(record)})
+            # Not `save_file`: it writes a file of its own making, which a killed process leaves behind.
+            partial.write_bytes(save(plain, metadata={"checkpoint": json.dumps(record)}))
             if last.exists():
                 os.replace(last, self.folder / PREVIOUS)
         self._written = time.monotonic()

@@ -37,7 +37,7 @@ def save_model(
     `extra_networks` travel in the same file under their names: the mask network as `mask`. The
     arguments that rebuild each network are added to its header as `network`.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     tensors = _tensors(network, "main")
     full = {"format": FORMAT, **header, "network": network.arguments, "extra_networks": {}}
@@ -46,7 +46,8 @@ def save_model(
         full["extra_networks"][name] = {**extra_header, "network": extra.arguments}
     full["sha256"] = digest_of(tensors)
     with atomic(path) as temporary:
-        save_file(tensors, temporary, metadata={"globalmask": json.dumps(full, allow_nan=False)})
+        # Not `save_file`: it writes a file of its own making, which a killed process leaves behind.
+        temporary.write_bytes(save(tensors, metadata={"globalmask": json.dumps(full, allow_nan=False)}))
 
 
 def read_header(path: str | Path) -> dict[str, Any]:
