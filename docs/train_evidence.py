@@ -3,7 +3,7 @@
 .venv/bin/python docs/train_evidence.py [--cores 2] [--only WORD ...]     `make evidence` calls it; stop it at any time
 
 Cells run replicate by replicate, so that every size and scenario grows together. A finished cell is three files:
-scores.csv, history.csv and run.json, without the host's name.
+scores.csv, history.csv and run.json, without the host's name and the digests of the files that were read.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ def collect(results: Path) -> int:
         target = CELLS / cell.path
         target.mkdir(parents=True, exist_ok=True)
         record = json.loads((results / cell.path / "run.json").read_text(encoding="utf-8"))
-        del record["host"]
+        for name in ("host", "inputs"):
+            record.pop(name, None)
         (target / "run.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
         for name in ("history.csv", "scores.csv"):
             shutil.copyfile(results / cell.path / name, target / name)

@@ -11,7 +11,7 @@ import tomllib
 import pytest
 
 ORDER = (
-    "cli", "commands", "apply", "present", "evidence", "learn", "masks", "prepare", "intake",
+    "cli", "commands", "verify", "apply", "present", "evidence", "learn", "masks", "prepare", "intake",
     "network", "imaging", "matrix", "provenance", "config", "cluster", "errors",
 )  # fmt: skip
 HEAVY = ("torch", "ants", "SimpleITK", "pandas", "numpy", "scipy", "matplotlib")

@@ -7,31 +7,45 @@ stand in `commands/`, a module a room; each imports its own stage, so `--help` i
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
+from types import FrameType
 from typing import Annotated
 
 import typer
 
-from globalmask import __version__
+from globalmask import __version__, provenance
 
-from globalmask.commands import intake, sources, prepare, masks, learn, evidence, present, study, apply  # noqa: F401  # isort: skip
+from globalmask.commands import intake, sources, prepare, masks, learn, evidence, present, study, apply, verify  # noqa: F401  # isort: skip
 from globalmask.commands.options import app
-from globalmask.errors import UserError, missing_library
+from globalmask.errors import Interrupted, UserError, missing_library, refused_by_the_system
 
 
 def main() -> None:
-    """Run a command; a UserError is one block on stderr and exit code 2."""
+    """Run a command; a UserError, or what the operating system refuses, is one block on stderr and exit code 2."""
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     _set_threads(arguments)
+    signal.signal(signal.SIGTERM, _end)
+    provenance.watch(arguments, os.environ.get("GLOBALMASK_RUN"))
     try:
         _run(arguments)
-    except UserError as error:
+    except (UserError, OSError) as error:
         if debug:
             traceback.print_exc()
-        print(error, file=sys.stderr)
-        sys.exit(2)
+        told = error if isinstance(error, UserError) else refused_by_the_system(error)
+        print(told, file=sys.stderr)
+        sys.exit(told.exit_code)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """SIGTERM unwinds the stack, so that temporary files are removed and locks given back."""
+    raise Interrupted(f"Ended by {signal.Signals(number).name}.", signal=number)
+
+
+def _keep_record(*_: object, **__: object) -> None:
+    provenance.keep_record()
 
 
 def _run(arguments: list[str]) -> None:
@@ -50,7 +64,7 @@ def _set_threads(arguments: list[str]) -> None:
         os.environ[name] = threads
 
 
-@app.callback(invoke_without_command=True)
+@app.callback(invoke_without_command=True, result_callback=_keep_record)
 def _version(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Sequence
 
 
@@ -10,6 +12,8 @@ class UserError(Exception):
 
     `what` is one plain sentence; every other field is optional and printed on a line of its own.
     """
+
+    exit_code = 2
 
     def __init__(
         self,
@@ -55,6 +59,34 @@ def missing_library(error: ModuleNotFoundError) -> UserError:
                 todo=f'pip install "globalmask[{extra}]", or `make` in a clone, which installs everything.',
             )
     raise error
+
+
+class Interrupted(UserError):
+    """The process was asked to end, and did so in good order; the exit code tells the signal, as a shell does."""
+
+    def __init__(self, what: str, *, signal: int, file: object | None = None, todo: str | None = None) -> None:
+        super().__init__(what, file=file, todo=todo)
+        self.exit_code = 128 + signal
+
+
+_AGAIN = "then give the same command again: it goes on where it stopped"
+_REFUSALS = {
+    errno.ENOSPC: ("The disk is full.", f"make room, {_AGAIN}"),
+    errno.EDQUOT: ("The disk quota is used up.", f"make room or ask for more, {_AGAIN}"),
+    errno.EFBIG: ("The file would be larger than this shell or file system allows.", f"raise `ulimit -f`, {_AGAIN}"),
+    errno.EROFS: ("The folder can only be read.", f"make it writable, or work in another folder, {_AGAIN}"),
+    errno.EACCES: ("The access is denied.", f"correct the permissions, {_AGAIN}"),
+    errno.EPERM: ("The access is denied.", f"correct the permissions, {_AGAIN}"),
+    errno.ENOENT: ("A file or folder is gone.", f"bring it back, {_AGAIN}"),
+}
+
+
+def refused_by_the_system(error: OSError) -> UserError:
+    """What the operating system refused, as a block: disk full, read-only folder, size limit, vanished file …"""
+    number = error.errno or 0
+    what, todo = _REFUSALS.get(number, ("The operating system refused to read or write.", f"mend it, {_AGAIN}"))
+    found = os.strerror(number) if number else str(error)
+    return UserError(what, file=error.filename, found=found, todo=todo)
 
 
 def raise_all(errors: Sequence[UserError]) -> None:

@@ -61,7 +61,7 @@ PYTHON = (
 )
 # `exec`: SLURM's SIGTERM also ends a shell between, and with it the job, before a training has written its checkpoint.
 shell.prefix(
-    f"set -euo pipefail; export PYTHONPATH={shlex.quote(PACKAGE_PARENT)};"
+    f"set -euo pipefail; export PYTHONPATH={shlex.quote(PACKAGE_PARENT)} GLOBALMASK_RUN={shlex.quote(RUN)};"
     # No parameter: whether a picture is drawn changes no number, so nothing has to run again.
     f" export GLOBALMASK_IMAGES={CONFIG.images};"
     f' globalmask() {{{{ exec {PYTHON} -m globalmask "$@"; }}}}; '

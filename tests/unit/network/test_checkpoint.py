@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from globalmask.errors import UserError
-from globalmask.network.checkpoint import LAST, PARTIAL, PREVIOUS, Checkpoints
+from globalmask.network import lock
+from globalmask.network.checkpoint import LAST, PREVIOUS, TORN, Checkpoints
+from globalmask.provenance import PARTIAL
 
 MARK = {"settings": {"channels": 2, "learning_rate": 0.1}, "cases": {"a": "1"}, "code": "old"}
 
@@ -46,27 +48,48 @@ def test_memory_layout_does_not_matter(tmp_path):
         assert torch.equal(checkpoints.load()[1]["w"], value)
 
 
-@pytest.mark.parametrize("keep", [0, 5, 100, -1])
-def test_torn_checkpoint_falls_back_to_the_one_before(tmp_path, keep):
+def flipped(content, place):
+    content = bytearray(content)
+    content[place] ^= 1
+    return bytes(content)
+
+
+TEARS = {
+    **{f"the first {keep} bytes": lambda content, keep=keep: content[:keep] for keep in (0, 5, 100, -1)},
+    "a bit of the last tensor": lambda content: flipped(content, -1),
+    "a bit of the state": lambda content: flipped(content, content.index(b'step') + 8),
+    "a length of 2^64 - 1": lambda content: b"\xff" * 8 + content[8:],
+    "a header that is a list": lambda content: b"\x02" + bytes(7) + b"[]" + content[8:],
+    "a pickle": lambda content: b"\x80\x04\x8c\x02os\x8c\x06system\x93.",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("tear", TEARS)
+def test_torn_checkpoint_falls_back_to_the_one_before_and_never_takes_its_place(tmp_path, tear):
     write(tmp_path / "c", 1.0, 2.0)
     last = tmp_path / "c" / LAST
-    last.write_bytes(last.read_bytes()[:keep])
+    torn = TEARS[tear](last.read_bytes())
+    last.write_bytes(torn)
+    assert read(tmp_path / "c")[0] == {"step": 1}
+    assert (tmp_path / "c" / TORN).read_bytes() == torn
+    write(tmp_path / "c", 3.0)
+    (tmp_path / "c" / LAST).unlink()
     assert read(tmp_path / "c")[0] == {"step": 1}
 
 
-def test_flipped_bit_falls_back_to_the_one_before(tmp_path):
+def test_a_checkpoint_that_cannot_be_read_is_not_passed_over(tmp_path):
     write(tmp_path / "c", 1.0, 2.0)
-    last = tmp_path / "c" / LAST
-    content = bytearray(last.read_bytes())
-    content[-1] ^= 1
-    last.write_bytes(content)
-    assert read(tmp_path / "c")[0] == {"step": 1}
+    (tmp_path / "c" / LAST).unlink()
+    (tmp_path / "c" / LAST).mkdir()
+    with pytest.raises(IsADirectoryError):
+        read(tmp_path / "c")
 
 
 def test_killed_between_the_renames_falls_back_to_the_one_before(tmp_path):
     write(tmp_path / "c", 1.0, 2.0)
-    (tmp_path / "c" / LAST).rename(tmp_path / "c" / PARTIAL)
+    (tmp_path / "c" / LAST).rename(tmp_path / "c" / f"{PARTIAL}1.safetensors")
     assert read(tmp_path / "c")[0] == {"step": 1}
+    assert not list((tmp_path / "c").glob(f"{PARTIAL}*"))
 
 
 def test_both_torn_begins_anew(tmp_path):
@@ -119,7 +142,8 @@ def test_due_after_its_time(tmp_path, monkeypatch):
     assert checkpoints.due()
 
 
-def test_second_process_is_refused_and_the_lock_given_back(tmp_path):
+def test_second_process_is_refused_and_the_lock_given_back(tmp_path, monkeypatch):
+    monkeypatch.setattr(lock, "WAIT_SECONDS", 0.0)
     with (
         Checkpoints(tmp_path / "c", MARK),
         pytest.raises(UserError, match="Another process"),

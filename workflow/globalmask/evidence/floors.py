@@ -19,7 +19,7 @@ import SimpleITK as sitk
 from globalmask.errors import UserError
 from globalmask.evidence import score
 from globalmask.imaging.geometry import cut, sub_grid
-from globalmask.imaging.images import array_of, read_image
+from globalmask.imaging.images import array_of, read_image, read_transform
 from globalmask.intake.phantom_worlds import frame_of, structures_in
 from globalmask.masks.quality import lost_shares
 from globalmask.masks.record import read_box
@@ -173,9 +173,7 @@ def _boxed(path: Path, masks_dir: Path, case: str) -> Boxed:
 
 def _truth(path: Path, numbers: dict[int, int], transform: Path | None, case: str) -> Truth:
     raw = read_image(path, case=case)
-    return Truth(
-        raw, renumber(array_of(raw), numbers), None if transform is None else sitk.ReadTransform(str(transform))
-    )
+    return Truth(raw, renumber(array_of(raw), numbers), None if transform is None else read_transform(transform))
 
 
 def _second_reader(path: Path, truth: Truth, numbers: dict[int, int], case: str) -> np.ndarray:

@@ -20,7 +20,7 @@ import SimpleITK as sitk
 from globalmask.errors import UserError
 from globalmask.evidence.surface import surface_metrics
 from globalmask.imaging.geometry import cut, sub_grid
-from globalmask.imaging.images import array_of, image_like, read_image
+from globalmask.imaging.images import array_of, image_like, read_image, read_transform
 from globalmask.intake.sides import mirror_partners
 from globalmask.masks.quality import LOST_LIMIT, lost_shares
 from globalmask.masks.record import read_box
@@ -67,7 +67,7 @@ def score(
         label = read_image(Path(prepared_dir) / case / "label.nii.gz", case=case)
         offset, size = read_box(Path(masks_dir) / f"{case}.json")
         box = sub_grid(label, offset_zyx=offset, size_zyx=size)
-        transform = sitk.ReadTransform(str(transforms[case])) if transforms else None
+        transform = read_transform(transforms[case]) if transforms else None
         lost = lost_shares(raw, box, values=values, transform=transform)
         predicted = _read_prediction(Path(predictions_dir) / f"{case}.nii.gz", label, case)
         native = _read_prediction(Path(native_dir) / f"{case}.nii.gz", raw, case)

@@ -13,14 +13,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import SimpleITK as sitk
 import torch
 
 from globalmask.evidence import score
 from globalmask.evidence.robustness import write_rows
 from globalmask.evidence.shift_case import UNSHIFTED, Seen, read_shifted
 from globalmask.imaging.geometry import cut, sub_grid
-from globalmask.imaging.images import array_of, image_like, read_image
+from globalmask.imaging.images import array_of, image_like, read_image, read_transform
 from globalmask.imaging.intensity import scale_ct
 from globalmask.learn.inputs import Case
 from globalmask.learn.predict import probabilities_of
@@ -58,7 +57,7 @@ def score_shifted(
         offset, size = read_box(Path(masks_dir) / f"{case}.json")
         box = sub_grid(label, offset_zyx=offset, size_zyx=size)
         reference = image_like(cut(array_of(label), offset_zyx=offset, size_zyx=size, fill=0), box)
-        transform = sitk.ReadTransform(str(transforms[case])) if transforms else None
+        transform = read_transform(transforms[case]) if transforms else None
         lost = lost_shares(read_image(raw_label, case=case), box, values=label_values, transform=transform)
         for seen, labels in predictions(network, header, Path(shifted_dir) / f"{case}.npz", offset_zyx=offset):
             predicted = image_like(labels, box)

@@ -17,7 +17,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from globalmask.errors import UserError
-from globalmask.provenance import atomic
+from globalmask.provenance import atomic, reads
 
 FORMATS = "NIfTI (.nii, .nii.gz), NRRD, MetaImage (.mha, .mhd) or a folder with one DICOM series"
 LARGEST_NRRD_HEADER = 1 << 16
@@ -41,6 +41,7 @@ def read_image(path: str | Path, *, case: str | None = None) -> sitk.Image:
             expected=FORMATS,
             todo="correct the path in the case table",
         )
+    reads(path)
     image = _read_series(path, case=case) if path.is_dir() else _read_file(path, case=case)
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
         raise UserError(
@@ -75,6 +76,15 @@ def write_image(image: sitk.Image, path: str | Path) -> None:
         plain.EraseMetaData(key)
     with atomic(path) as temporary:
         sitk.WriteImage(plain, str(temporary), useCompression=True, compressionLevel=1)
+        if temporary.name.endswith((".nii", ".nii.gz")):
+            # ITK writes what fits of a NIfTI file and raises nothing (tried with SimpleITK 2.5.7).
+            _refuse_truncated_nifti(temporary, case=None)
+
+
+def read_transform(path: str | Path) -> sitk.Transform:
+    """A spatial transform that SimpleITK or ANTs wrote."""
+    reads(path)
+    return sitk.ReadTransform(str(path))
 
 
 def array_of(image: sitk.Image) -> np.ndarray:

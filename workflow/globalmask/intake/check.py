@@ -25,7 +25,7 @@ from globalmask.intake import label_faults, volume_faults
 from globalmask.intake.check_picture import draw_case
 from globalmask.intake.nifti_faults import nifti_faults
 from globalmask.intake.table import nearest
-from globalmask.provenance import write_json, write_text
+from globalmask.provenance import sha256, write_json, write_text
 
 FEW_FOR_OUTLIERS = 5
 OUTLIER_FACTOR = 5
@@ -162,7 +162,7 @@ def _read(path: str | Path, findings: Findings, name: str) -> sitk.Image | None:
     findings.add(grid + numbers, path)
     findings.broken_grid |= bool(grid)
     findings.facts[name.lower()] = volume_faults.geometry_facts(image) | {
-        "sha256": _sha256(Path(path)),
+        "sha256": sha256(Path(path)),
         "voxels_sha256": _voxels_sha256(sitk.GetArrayViewFromImage(image)),
     }
     return image
@@ -235,17 +235,6 @@ def _check_mask(path: str | Path, findings: Findings, reference: sitk.Image | No
 def _record_difference(findings: Findings, name: str, away_mm: float) -> None:
     if math.isfinite(away_mm):
         findings.facts[name]["grid_difference_mm"] = round(away_mm, 5)
-
-
-def _sha256(path: Path) -> str:
-    """SHA-256 of a file, or of all files of a folder in the order of their names."""
-    digest = hashlib.sha256()
-    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
-    for file in files:
-        with file.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
 
 
 def _voxels_sha256(voxels: np.ndarray) -> str:

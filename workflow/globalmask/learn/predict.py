@@ -15,7 +15,7 @@ import SimpleITK as sitk
 import torch
 
 from globalmask.imaging.geometry import paste, sub_grid
-from globalmask.imaging.images import image_like, read_image, write_image
+from globalmask.imaging.images import image_like, read_image, read_transform, write_image
 from globalmask.learn.inputs import Case, channels_of, load_case
 from globalmask.network.loop import resolve_device
 from globalmask.network.model_file import load_model
@@ -50,7 +50,7 @@ def predict(
         inputs = load_inputs(header, prepared_dir=prepared_dir, masks_dir=masks_dir, case=case, mask_case=mask_case)
         probabilities = probabilities_of(network, header["scenario"], inputs)
         prepared = read_image(Path(prepared_dir) / case / "ct.nii.gz", case=case)
-        transform = sitk.ReadTransform(str(transforms[case])) if transforms else None
+        transform = read_transform(transforms[case]) if transforms else None
         on_prepared, native = place(
             probabilities,
             prepared,

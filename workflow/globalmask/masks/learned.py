@@ -19,7 +19,7 @@ import torch
 from globalmask.config import TrainSettings
 from globalmask.errors import UserError
 from globalmask.imaging.geometry import resample
-from globalmask.imaging.images import array_of, image_like, read_image
+from globalmask.imaging.images import array_of, image_like, read_image, read_transform
 from globalmask.imaging.intensity import scale_ct
 from globalmask.masks.record import largest_component, write_mask
 from globalmask.network.job import run_job
@@ -106,7 +106,7 @@ def predict_masks(
         coarse = read_image(Path(coarse_dir) / case / "ct.nii.gz", case=case)
         prepared = read_image(Path(prepared_dir) / case / "ct.nii.gz", case=case)
         inside = inside_probability(network, array_of(coarse), clip_hu=header["clip_hu"])
-        transform = sitk.ReadTransform(str(transforms[case])) if transforms else None
+        transform = read_transform(transforms[case]) if transforms else None
         write_mask(
             mask_of(image_like(inside, coarse), prepared, transform=transform),
             prepared,

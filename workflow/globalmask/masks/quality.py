@@ -15,7 +15,7 @@ import SimpleITK as sitk
 
 from globalmask.errors import UserError
 from globalmask.imaging.geometry import inverse, sub_grid
-from globalmask.imaging.images import array_of, read_image
+from globalmask.imaging.images import array_of, read_image, read_transform
 from globalmask.masks.record import read_box
 from globalmask.provenance import write_json
 
@@ -80,7 +80,7 @@ def measure_mask(
     mask = read_image(mask_path, case=case)
     label = array_of(read_image(prepared_label_path, case=case)) != 0
     record = json.loads(Path(mask_json).read_text(encoding="utf-8"))
-    transform = sitk.ReadTransform(str(transform_path)) if transform_path else None
+    transform = read_transform(transform_path) if transform_path else None
     offset, size = read_box(mask_json)
     box = sub_grid(mask, offset_zyx=offset, size_zyx=size)
     raw_label = read_image(raw_label_path, case=case)

@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 
 from globalmask.imaging.geometry import resample
-from globalmask.imaging.images import array_of, image_like, read_image
+from globalmask.imaging.images import array_of, image_like, read_image, read_transform
 from globalmask.masks.record import write_mask
 
 
@@ -40,7 +39,7 @@ def file_mask(
     image = read_image(mask_path, case=case)
     inside = np.isin(array_of(image), values) if values else array_of(image) != 0
     mask = image_like(inside.astype(np.uint8), image)
-    transform = sitk.ReadTransform(str(transform_path)) if transform_path else None
+    transform = read_transform(transform_path) if transform_path else None
     placed = resample(mask, prepared, transform=transform, interpolation="nearest", outside=0)
     write_mask(
         array_of(placed) != 0,

@@ -13,7 +13,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from globalmask.imaging.geometry import resample
-from globalmask.imaging.images import array_of, read_image
+from globalmask.imaging.images import array_of, read_image, read_transform
 from globalmask.imaging.intensity import AIR_HU
 from globalmask.imaging.silhouette import TISSUE_HU, head_mask
 from globalmask.masks.record import write_mask
@@ -42,7 +42,7 @@ def make_threshold_mask(
     """
     raw = read_image(raw_ct_path, case=case)
     prepared = read_image(prepared_ct_path, case=case)
-    transform = None if transform_path is None else sitk.ReadTransform(str(transform_path))
+    transform = None if transform_path is None else read_transform(transform_path)
     write_mask(
         threshold_mask(raw, prepared, transform, filled=filled),
         prepared,

@@ -7,9 +7,10 @@ pickle. It is not a declared output of the workflow, because Snakemake deletes t
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import os
-import shutil
 import struct
 import sys
 import time
@@ -19,14 +20,18 @@ from types import TracebackType
 from typing import Any
 
 import safetensors
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+import torch
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from globalmask.errors import UserError
 from globalmask.network.lock import Lock
 from globalmask.network.model_file import digest_of
+from globalmask.provenance import PARTIAL, atomic
 
-LAST, PREVIOUS, PARTIAL = "last.safetensors", "previous.safetensors", "partial.safetensors"
+LAST, PREVIOUS, TORN = "last.safetensors", "previous.safetensors", "torn.safetensors"
+_LARGEST_HEADER = 100_000_000
 
 
 class Checkpoints:
@@ -52,8 +57,9 @@ class Checkpoints:
         self._written = time.monotonic()
 
     def __enter__(self) -> Checkpoints:
-        self.folder.mkdir(parents=True, exist_ok=True)
         self._lock.acquire()
+        for left in self.folder.glob(f"{PARTIAL}*"):
+            left.unlink(missing_ok=True)
         return self
 
     def __exit__(
@@ -73,18 +79,21 @@ class Checkpoints:
 
         Raises UserError when another process has taken the training over.
         """
-        self._lock.check()
+        self.check()
         plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-        record = {"fingerprint": self.fingerprint, "state": state, "sha256": digest_of(plain)}
-        partial = self.folder / PARTIAL
-        save_file(plain, partial, metadata={"checkpoint": json.dumps(record)})
-        with partial.open("rb") as stream:
-            os.fsync(stream.fileno())
+        record = {"fingerprint": self.fingerprint, "state": dict(state)}
+        record["sha256"] = _digest(record, plain)
         last = self.folder / LAST
-        if last.exists():
-            os.replace(last, self.folder / PREVIOUS)
-        os.replace(partial, last)
+        with atomic(last) as partial:
+            # Not `save_file`: it writes a file of its own making, which a killed process leaves behind.
+            partial.write_bytes(save(plain, metadata={"checkpoint": json.dumps(record)}))
+            if last.exists():
+                os.replace(last, self.folder / PREVIOUS)
         self._written = time.monotonic()
+
+    def check(self) -> None:
+        """Raise UserError when another process has taken the training over."""
+        self._lock.check()
 
     def load(self) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
         """State and tensors of the newest whole checkpoint, or None where there is none to resume.
@@ -99,6 +108,8 @@ class Checkpoints:
             found = _read(path)
             if found is None:
                 print(f"{path}: this checkpoint is torn, the one before is tried.", file=sys.stderr)
+                # Out of the way, so that it never takes the place of a whole one.
+                os.replace(path, self.folder / TORN)
                 continue
             record, tensors = found
             self._compare(record["fingerprint"], record["state"])
@@ -106,9 +117,12 @@ class Checkpoints:
         return None
 
     def clear(self) -> None:
-        """Remove the folder after success."""
+        """Remove the folder after success; the lock goes last, so that nobody resumes what is being removed."""
+        for name in (LAST, PREVIOUS, TORN):
+            (self.folder / name).unlink(missing_ok=True)
         self._lock.release()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            self.folder.rmdir()
 
     def _compare(self, found: dict[str, Any], state: dict[str, Any]) -> None:
         names = sorted(set(found) | set(self.fingerprint))
@@ -130,15 +144,54 @@ class Checkpoints:
         )
 
 
+def pack(network: nn.Module, optimiser: Optimizer, best: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights, the best weights so far and the optimiser's moments as named tensors."""
+    tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
+    tensors |= {f"best.{name}": value for name, value in best.items()}
+    for number, values in optimiser.state_dict()["state"].items():
+        tensors |= {f"adam.{number}.{name}": value for name, value in values.items()}
+    return tensors
+
+
+def unpack(
+    tensors: Mapping[str, Tensor], network: nn.Module, optimiser: Optimizer, device: torch.device
+) -> dict[str, Tensor]:
+    """Put back what `pack` took, into `network` and `optimiser`; returns the best weights, on `device`."""
+    network.load_state_dict(_under(tensors, "network."))
+    for number, weights in enumerate(network.parameters()):
+        values = _under(tensors, f"adam.{number}.")
+        if not values:
+            continue
+        # The memory layout of the weights, which the optimiser's kernels rely on.
+        optimiser.state[weights] = {
+            name: torch.empty_like(weights).copy_(value) if value.shape == weights.shape else value
+            for name, value in values.items()
+        }
+    return {name: value.to(device) for name, value in _under(tensors, "best.").items()}
+
+
+def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
+    """Record and tensors; None when the file is not whole. A file that cannot be read is an OSError, not torn."""
     try:
         with path.open("rb") as stream:
             (length,) = struct.unpack("<Q", stream.read(8))
+            if length > _LARGEST_HEADER:
+                return None
             record = json.loads(json.loads(stream.read(length))["__metadata__"]["checkpoint"])
         tensors = load_file(path)
-    except (OSError, struct.error, ValueError, KeyError, MemoryError, safetensors.SafetensorError):
+        return (record, tensors) if _digest(record, tensors) == record["sha256"] else None
+    except (struct.error, ValueError, KeyError, TypeError, safetensors.SafetensorError):
         return None
-    return (record, tensors) if digest_of(tensors) == record["sha256"] else None
+
+
+def _digest(record: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over everything that a resumed training starts from."""
+    plain = json.dumps([record["fingerprint"], record["state"]], sort_keys=True)
+    return hashlib.sha256((plain + digest_of(tensors)).encode()).hexdigest()
 
 
 def _difference(name: str, old: Any, new: Any) -> str:

@@ -60,7 +60,8 @@ def run_job(
     `purpose` a word that keeps the seeds of different kinds of networks apart, `kept` the input
     channels that are no intensities (masks, coordinates), `code` the code digest of the calling
     stage; `extra_networks` and `files` travel in the model. No `validation` cases: fixed steps, last
-    weights. Raises UserError as `fit` and `Checkpoints` do.
+    weights. Raises UserError as `fit` and `Checkpoints` do. `run.json` names everything that was read
+    with its SHA-256.
     """
     torch.set_num_threads(threads)
     place = resolve_device(device)
@@ -101,7 +102,10 @@ def run_job(
             **_machine(place, threads),
             "weights": count_weights(network),
             "code": code,
+            "inputs": provenance.inputs(),
         }
+        if checkpoints is not None:
+            checkpoints.check()
         # The model comes last: where it is, everything is.
         provenance.write_text(Path(out_dir) / "history.csv", history_text(state.history))
         provenance.write_json(Path(out_dir) / "run.json", record)

@@ -20,10 +20,10 @@ import torch
 from torch import Tensor, nn
 
 from globalmask.config import TrainSettings
-from globalmask.errors import UserError
-from globalmask.network import progress
+from globalmask.errors import Interrupted, UserError
+from globalmask.network import interrupt, progress
 from globalmask.network.augment import augment
-from globalmask.network.checkpoint import Checkpoints
+from globalmask.network.checkpoint import Checkpoints, pack, unpack
 from globalmask.network.loss import LOSSES, hard_dice
 from globalmask.provenance import entropy, torch_seed
 
@@ -140,24 +140,26 @@ def fit(
 
     With validation cases the best mean hard Dice chooses (ties: the earlier) and `patience_steps`
     may end it early; without, `max_steps` are made and the last weights stay. `kept` are the input
-    channels that are no intensities (masks, coordinates). Raises UserError when memory runs out or
-    the loss is no number.
+    channels that are no intensities (masks, coordinates). SIGTERM and SIGINT write a checkpoint at
+    the end of the step, or of the validation case, and raise Interrupted. Raises UserError when memory
+    runs out or the loss is no number.
     """
     try:
-        run = _Run(
-            network,
-            train,
-            validation,
-            settings,
-            seeds,
-            device,
-            precision,
-            tuple(kept),
-            checkpoints,
-        )
-        with progress.show(title, settings.max_steps) as display:
+        with interrupt.delayed() as ask, progress.show(title, settings.max_steps) as display:
+            run = _Run(
+                network,
+                train,
+                validation,
+                settings,
+                seeds,
+                device,
+                precision,
+                tuple(kept),
+                checkpoints,
+                ask,
+            )
             run.train(display)
-        return run.finish()
+            return run.finish()
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise _out_of_memory(device, error) from None
     except RuntimeError as error:
@@ -180,6 +182,7 @@ class _Run:
         precision: str,
         kept: tuple[int, ...],
         checkpoints: Checkpoints | None,
+        ask: interrupt.Ask,
     ) -> None:
         self.settings, self.seeds, self.device, self.kept = settings, seeds, device, kept
         self.half = precision == "bf16"
@@ -191,7 +194,7 @@ class _Run:
         self.optimiser = torch.optim.Adam(
             self.network.parameters(), lr=settings.learning_rate, fused=device.type == "cuda"
         )
-        self.checkpoints = checkpoints
+        self.checkpoints, self.ask = checkpoints, ask
         self.state = State()
         self.best: dict[str, Tensor] = {}
         self.losses = torch.zeros(2, dtype=torch.float64, device=device)
@@ -202,10 +205,20 @@ class _Run:
         if self.state.step:
             display.tell(f"resumed at step {self.state.step}, attempt {self.state.attempts}")
         self.network.train()
+        # The first one at once: a start that is killed counts as an attempt, a full disk is told before hours of work.
+        self._save()
+        try:
+            self._advance(display)
+        except Interrupted as asked:
+            self._save()
+            raise self._resumable(asked) from None
+
+    def _advance(self, display: progress.Plain | progress.Bar) -> None:
         while self.state.stop_reason is None:
+            pause = min(self.settings.max_steps, self._next_pause())
             with self._clock("train_seconds"):
-                pause = min(self.settings.max_steps, self._next_pause())
                 while self.state.step < pause:
+                    self.ask.look()
                     self._step()
                     display.advance(self.state.step)
                     if self.checkpoints and self.checkpoints.due():
@@ -213,7 +226,22 @@ class _Run:
             if self.state.step == pause:
                 self._milestone(display)
             if self.checkpoints and (self.checkpoints.due() or self.state.stop_reason):
-                self.checkpoints.save(asdict(self.state), self._tensors())
+                self._save()
+
+    def _save(self) -> None:
+        if self.checkpoints:
+            self.checkpoints.save(asdict(self.state), self._tensors())
+
+    def _resumable(self, asked: Interrupted) -> Interrupted:
+        where = f"at step {self.state.step} of {self.settings.max_steps}"
+        if not self.checkpoints:
+            return Interrupted(f"{asked.what.removesuffix('.')} {where}.", signal=asked.exit_code - 128)
+        return Interrupted(
+            f"{asked.what.removesuffix('.')} {where}; the checkpoint is written.",
+            signal=asked.exit_code - 128,
+            file=self.checkpoints.folder,
+            todo="Give the same command again: it goes on from there to the same result.",
+        )
 
     def finish(self) -> State:
         if self.best:
@@ -224,8 +252,9 @@ class _Run:
         return self.state
 
     def _next_pause(self) -> int:
-        every = self.settings.validate_every
-        return (self.state.step // every + 1) * every
+        """The first milestone that has not been made: a training may have been ended in a validation."""
+        every, history = self.settings.validate_every, self.state.history
+        return ((history[-1]["step"] if history else 0) // every + 1) * every
 
     def _step(self) -> None:
         state = self.state
@@ -259,11 +288,11 @@ class _Run:
                 f"The training loss is no number any more (step {state.step}).",
                 todo="Lower `learning_rate`, or set `precision: fp32`.",
             )
-        self.losses.zero_()
         loss, dice = None, None
         with self._clock("val_seconds"):
             if self.validation_cases:
                 loss, dice = self._validate()
+        self.losses.zero_()
         best = dice is not None and (state.best_val_dice is None or dice > state.best_val_dice)
         if best:
             state.best_step, state.best_val_dice, state.best_seconds = (
@@ -305,6 +334,7 @@ class _Run:
     def _outcomes(self) -> tuple[Tensor, Tensor]:
         losses, dice = [], []
         for sample in self.validation_cases:
+            self.ask.look()
             logits = self._logits(sample.inputs)
             losses.append(self.loss(logits, sample.label[None]))
             dice.append(hard_dice(logits, sample.label[None]))
@@ -324,18 +354,15 @@ class _Run:
     @contextlib.contextmanager
     def _clock(self, name: str) -> Iterator[None]:
         start = time.perf_counter()
-        yield
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-        setattr(self.state, name, getattr(self.state, name) + time.perf_counter() - start)
+        try:
+            yield
+        finally:
+            if self.device.type == "cuda":
+                torch.cuda.synchronize(self.device)
+            setattr(self.state, name, getattr(self.state, name) + time.perf_counter() - start)
 
     def _tensors(self) -> dict[str, Tensor]:
-        tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
-        tensors |= {f"best.{name}": value for name, value in self.best.items()}
-        tensors["losses"] = self.losses
-        for number, values in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"adam.{number}.{name}": value for name, value in values.items()}
-        return tensors
+        return pack(self.network, self.optimiser, self.best) | {"losses": self.losses}
 
     def _resume(self) -> None:
         found = self.checkpoints.load() if self.checkpoints else None
@@ -343,27 +370,12 @@ class _Run:
             return
         state, tensors = found
         self.state = State(**state)
-        self.network.load_state_dict(_under(tensors, "network."))
-        self.best = {name: value.to(self.device) for name, value in _under(tensors, "best.").items()}
+        self.best = unpack(tensors, self.network, self.optimiser, self.device)
         self.losses = tensors["losses"].to(self.device)
-        for number, weights in enumerate(self.network.parameters()):
-            values = _under(tensors, f"adam.{number}.")
-            if not values:
-                continue
-            # The memory layout of the weights, which the optimiser's kernels rely on.
-            moments = {
-                name: torch.empty_like(weights).copy_(value) if value.shape == weights.shape else value
-                for name, value in values.items()
-            }
-            self.optimiser.state[weights] = moments
 
 
 def _to_device(sample: Sample, device: torch.device) -> Sample:
     return Sample(sample.case, sample.inputs.to(device), sample.label.to(device))
-
-
-def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
 def _mean(dice: Tensor) -> float:

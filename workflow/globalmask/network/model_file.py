@@ -75,11 +75,12 @@ def rewrite_header(path: str | Path, out_path: str | Path, header: Mapping[str, 
 
 
 def _save(path: str | Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     full = {**header, "sha256": digest_of(tensors)}
     with atomic(path) as temporary:
-        save_file(dict(tensors), temporary, metadata={"globalmask": json.dumps(full, allow_nan=False)})
+        # Not `save_file`: it writes a file of its own making, which a killed process leaves behind.
+        temporary.write_bytes(save(dict(tensors), metadata={"globalmask": json.dumps(full, allow_nan=False)}))
 
 
 def read_header(path: str | Path) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from globalmask.imaging.geometry import (
     resample_label_probabilities,
     scan_grid,
 )
-from globalmask.imaging.images import array_of, image_like, read_image, write_image
+from globalmask.imaging.images import array_of, image_like, read_image, read_transform, write_image
 from globalmask.imaging.intensity import AIR_HU
 from globalmask.prepare.facts import scan_facts
 from globalmask.provenance import write_json
@@ -73,7 +73,7 @@ def prepare_label(
     raw = read_image(raw_label_path)
     prepared = read_image(prepared_ct_path)
     numbers = image_like(renumber(array_of(raw), values), raw)
-    transform = None if transform_path is None else sitk.ReadTransform(str(transform_path))
+    transform = None if transform_path is None else read_transform(transform_path)
     write_image(resample(numbers, prepared, transform=transform, interpolation="nearest", outside=0), out_path)
 
 
@@ -118,4 +118,4 @@ def _accepted_transform(path: Path) -> sitk.Transform:
             f"and similarity of at least {record['least_similarity']}",
             todo="look at the picture; choose another template, or take the case out of the case table",
         )
-    return sitk.ReadTransform(str(path))
+    return read_transform(path)

@@ -16,6 +16,8 @@ import SimpleITK as sitk
 from matplotlib.axes import Axes
 from matplotlib.patheffects import AbstractPathEffect, withStroke
 
+from globalmask.provenance import reads
+
 Extent = tuple[float, float, float, float]
 Look = dict[str, Any]  # keyword arguments of matplotlib
 PLANES = ("axial", "coronal", "sagittal")
@@ -35,6 +37,7 @@ def load_volume(path: Path) -> Volume | None:
     """A volume of the prepared grid; None when there is no such file."""
     if not Path(path).is_file():
         return None
+    reads(path)
     image = sitk.ReadImage(str(path))
     z, y, x = reversed(image.GetSpacing())
     return Volume(sitk.GetArrayFromImage(image), (z, y, x))
