@@ -251,16 +251,31 @@ def _file_of(module: str) -> Path | None:
 
 @functools.cache
 def _tree(module: str) -> ast.Module:
+    """Syntax tree of a module without docstrings."""
     path = _file_of(module)
     if path is None:
         raise ModuleNotFoundError(f"globalmask.{module}")
-    return ast.parse(path.read_text(encoding="utf-8"))
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in (tree, *_statements(tree)):
+        match node:
+            case ast.Module() | ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
+                if ast.get_docstring(node, clean=False) is not None:
+                    node.body = node.body[1:] or [ast.Pass()]
+    return tree
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Every statement below `node`; expressions, nine tenths of a tree, hold neither imports nor docstrings."""
+    for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for each in getattr(node, name, ()):
+            yield each
+            yield from _statements(each)
 
 
 @functools.cache
 def _imports(module: str) -> tuple[str, ...]:
     names: set[str] = set()
-    for node in ast.walk(_tree(module)):
+    for node in _statements(_tree(module)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -271,13 +286,7 @@ def _imports(module: str) -> tuple[str, ...]:
 
 @functools.cache
 def _syntax(module: str) -> str:
-    tree = ast.parse(ast.unparse(_tree(module)))
-    for node in ast.walk(tree):
-        match node:
-            case ast.Module() | ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
-                if ast.get_docstring(node, clean=False) is not None:
-                    node.body = node.body[1:] or [ast.Pass()]
-    return ast.dump(tree)
+    return ast.dump(_tree(module))
 
 
 def _sync(path: Path) -> None:
