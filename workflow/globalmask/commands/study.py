@@ -1,4 +1,4 @@
-"""Commands about a run as a whole, for people: what it will cost, how far it is, what it has cost."""
+"""Commands about a run as a whole, for people: its first config, what it will cost, how far it is, what it has cost."""
 
 from __future__ import annotations
 
@@ -11,6 +11,41 @@ import typer
 from globalmask.commands.options import app
 
 ConfigFile = Annotated[Path, typer.Option(help="the config of the run")]
+
+
+Pattern = Annotated[str | None, typer.Option(help="where each lies below FROM; {case} stands for the case")]
+
+
+@app.command()
+def init(
+    start: Annotated[Path, typer.Argument(metavar="FROM", help="a folder of scans, or a case table")],
+    to: Annotated[Path, typer.Argument(metavar="TO", help="new folder, for config.yaml and cases.tsv")],
+    arm: Annotated[str, typer.Option(help="name of the data set: head, liver …")],
+    recipe: Annotated[str, typer.Option(help="how masks are made: threshold | learned | file")],
+    structure: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="value of a structure in the labels; once for each")
+    ] = None,
+    ct: Pattern = None,
+    label: Pattern = None,
+    mask: Pattern = None,
+    label2: Pattern = None,
+    template: Annotated[
+        str | None, typer.Option(help="threshold: the case or CT file that the others are registered to; or the first")
+    ] = None,
+    trial: Annotated[bool, typer.Option("--trial", help="tiny networks, to see everything run")] = False,
+) -> None:
+    """Start a study of your own: a commented config and a case table; nothing is overwritten."""
+    from globalmask.errors import UserError
+    from globalmask.intake import starter
+    from globalmask.intake.sources.bring import Options
+
+    if recipe not in starter.RECIPES:
+        raise UserError("Unknown recipe.", found=recipe, expected=", ".join(starter.RECIPES))
+    wishes = starter.Wishes(arm, starter.parse_structures(structure or []), recipe, template, trial)
+    path = starter.start_study(start, to, wishes, Options(ct=ct, label=label, mask=mask, label2=label2))
+    print(f"{path}: look through it, then:")
+    for command in ("check", "--dry-run", ""):
+        print("  " + " ".join(f".venv/bin/snakemake --cores all {command} --configfile {path}".split()))
 
 
 @app.command()
