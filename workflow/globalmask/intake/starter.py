@@ -133,7 +133,13 @@ def _config_text(table: Path, cases: Sequence[str], wishes: Wishes) -> str:
     import yaml
 
     config.load(yaml.safe_load(text), file="the config that these flags give")
-    return text
+    return "\n".join(map(_aligned, text.splitlines())) + "\n"
+
+
+def _aligned(line: str) -> str:
+    """The line with its comment in one column with the others."""
+    option, mark, comment = line.partition(" # ")
+    return option.rstrip().ljust(37) + mark + comment if option.strip() and mark else line
 
 
 def _quoted(text: object) -> str:
@@ -144,49 +150,49 @@ def _quoted(text: object) -> str:
 _CONFIG = """\
 # A study of one's own. Every option is checked before any work; config.yaml of the repository explains all of them.
 
-run: {arm}             # results go to results/{arm}/, logs to logs/{arm}/
-seed: 2022            # everything random is derived from it
-replicates: 1         # 3 or more: new subsets and weights each, for intervals that hold
-device: auto          # auto | cpu | cuda
+run: {arm} # results go to results/{arm}/, logs to logs/{arm}/
+seed: 2022 # everything random is derived from it
+replicates: 1 # 3 or more: new subsets and weights each, for intervals that hold
+device: auto # auto | cpu | cuda
 
 arms:
   {arm}:
     data: real
     cases: {table}
-    structures: {{{structures}}}   # values in the label files
-    ignored_values: []                # other values in the label files that count as background
-    split: auto                       # or for example {{train: 20, validation: 5, test: 5}}
-    sizes: {sizes}                       # labelled training cases; auto: 1, 2, 4 … all
-    clip_hu: [-200, 200]              # the CT is cut to this window and scaled to 0..1
-    grid: {grid}   # the box that the network sees: spacing times size in mm
+    structures: {{{structures}}} # values in the label files
+    ignored_values: [] # other values in the label files that count as background
+    split: auto # or for example {{train: 20, validation: 5, test: 5}}
+    sizes: {sizes} # labelled training cases; auto: 1, 2, 4 … all
+    clip_hu: [-200, 200] # the CT is cut to this window and scaled to 0..1
+    grid: {grid} # the box that the network sees: spacing times size in mm
 {mask}
 variants:
-  modern:                             # paper: as published; both may stand here
+  modern: # paper: as published; both may stand here
     preset: modern
     scenarios: [ct, mask, ct_mask]{train}
 """
 
 _MASKS = {
     "threshold": """\
-    registration:                     # every CT is brought to one template
-      template: {template}             # a case, which then always trains, or a CT file
-      transform: rigid                # rigid | affine
-      box_offset_mm: [0, 0, 0]        # superior, posterior, left of the template's mask; look at check and registration
-    mask: {{recipe: threshold}}         # the body: HU over -200, its largest part, holes filled
+    registration: # every CT is brought to one template
+      template: {template} # a case, which then always trains, or a CT file
+      transform: rigid # rigid | affine
+      box_offset_mm: [0, 0, 0] # superior, posterior, left of the template's mask; look at check and registration
+    mask: {{recipe: threshold}} # the body: HU over -200, its largest part, holes filled
 """,
     "learned": """\
-    mask: {{recipe: learned, labels: full}}   # a network for all structures together; budget: only the n of the cell
-    mask_network: {mask_network}
+    mask: {{recipe: learned, labels: full}} # a network for all structures together; budget: only the n of the cell
+    mask_network:{mask_network}
 """,
     "file": """\
-    mask: {{recipe: file}}              # the column `mask` of the case table
-    mask_values: []                   # values inside the mask; all but 0 when empty
+    mask: {{recipe: file}} # the column `mask` of the case table
+    mask_values: [] # values inside the mask; all but 0 when empty
 """,
 }
 _FULL = {
     "sizes": "auto",
     "grid": "{spacing_mm: 1.5, size_voxels: 128}",
-    "mask_network": "{grid: {spacing_mm: 3.0, size_voxels: 128}}   # coarse: must hold the whole scan",
+    "mask_network": " {grid: {spacing_mm: 3.0, size_voxels: 128}} # coarse: must hold the whole scan",
     "train": "",
 }
 _TRIAL = {

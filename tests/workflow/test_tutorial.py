@@ -1,0 +1,66 @@
+"""docs/tutorial.md, line by line as it stands: a third organ by config alone, from raw scans to the report."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from pages import blocks_of, commands_of
+from workflow.conftest import Checkout
+
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def done(repository, tmp_path_factory):
+    """The page's script written, its commands run in order; each output by its command."""
+    place = Checkout(repository, tmp_path_factory.mktemp("tutorial"))
+    (place.folder / ".venv").symlink_to(sys.prefix)
+    page = (repository / "docs" / "tutorial.md").read_text(encoding="utf-8")
+    (script,) = blocks_of(page, "python")
+    (place.folder / "make_fruit.py").write_text(script, encoding="utf-8")
+    said = {command: run(command, place.folder) for command in commands_of(page)}
+    return place.folder, said
+
+
+def run(command: str, folder: Path) -> str:
+    environment = os.environ | {"PYTHONPATH": str(folder / "workflow"), "XDG_CACHE_HOME": str(folder / "cache")}
+    found = subprocess.run(
+        ["bash", "-c", command],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert found.returncode == 0, f"{command}\n{found.stdout[-4000:]}"
+    return found.stdout
+
+
+def test_the_tutorial_ends_with_scores_of_its_own_structures_and_a_report(done):
+    folder, _ = done
+    scores = pd.read_csv(folder / "results" / "fruit" / "scores.csv")
+    assert set(scores["structure"]) == {"rind", "core"}
+    assert set(scores["scenario"]) == {"ct", "mask", "ct_mask"}
+    assert set(scores["mask_recipe"]) == {"file"}
+    assert (folder / "results" / "fruit" / "report.html").stat().st_size > 10_000
+
+
+def test_it_plans_and_reports_what_the_page_says(done):
+    _, said = done
+    (dry,) = [text for command, text in said.items() if "--dry-run" in command]
+    assert "train                 6" in dry or "train 6" in " ".join(dry.split())
+    (status,) = [text for command, text in said.items() if "status" in command]
+    assert "6" in status
+
+
+def test_a_deleted_figure_comes_back_alone(done):
+    folder, said = done
+    (again,) = [text for command, text in said.items() if "snakemake" in command and " figures " in command]
+    assert (folder / "results" / "fruit" / "figures" / "fig4.png").exists()
+    assert "train" not in again.split("make_figures")[0].replace("training", "")
