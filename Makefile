@@ -4,7 +4,7 @@ CORES ?= 2
 VENV := .venv
 SNAKEMAKE := $(VENV)/bin/snakemake --cores $(CORES)
 
-.PHONY: demo worlds test test-report test-slurm faults lint fix dry unlock bench profile openkbp model average-head evidence peers nnunet clean
+.PHONY: demo worlds test test-report test-slurm faults lint fix dry unlock bench profile openkbp model average-head evidence peers nnunet docs rules census clean
 
 demo: $(VENV)/.installed  ## the whole workflow on the embedded synthetic cohort
 	$(SNAKEMAKE) --configfile workflow/config/demo.yaml --quiet rules
@@ -68,6 +68,16 @@ average-head: $(VENV)/.installed  ## the average head of that model, from the ev
 evidence: $(VENV)/.installed  ## docs/evidence.md: train the cells that are missing, then rebuild its numbers
 	$(VENV)/bin/python docs/train_evidence.py --cores $(CORES)
 	$(VENV)/bin/python docs/build_evidence.py
+
+docs: $(VENV)/.installed  ## the reference of the Python package, from its docstrings: build/docs/index.html
+	$(VENV)/bin/python -W error -W "ignore:Cannot determine where globalmask.config.TrainOverrides" \
+	    -W "ignore:Error parsing type annotation ForwardRef" -m pdoc globalmask !globalmask.__main__ --output-directory build/docs
+
+rules: $(VENV)/.installed  ## the rule graph in the README, from the rules
+	$(VENV)/bin/python docs/build_rules.py
+
+census: $(VENV)/.installed  ## the tables of docs/dependencies.md, from what is installed
+	$(VENV)/bin/python docs/build_dependencies.py
 
 peers: .venv-peers/.installed  ## MONAI, TorchIO, nnU-Net in an environment of their own
 

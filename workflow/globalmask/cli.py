@@ -17,7 +17,7 @@ from globalmask import __version__
 
 from globalmask.commands import intake, sources, prepare, masks, learn, evidence, present, study, apply  # noqa: F401  # isort: skip
 from globalmask.commands.options import app
-from globalmask.errors import UserError
+from globalmask.errors import UserError, missing_library
 
 
 def main() -> None:
@@ -26,12 +26,19 @@ def main() -> None:
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     _set_threads(arguments)
     try:
-        app(arguments)
+        _run(arguments)
     except UserError as error:
         if debug:
             traceback.print_exc()
         print(error, file=sys.stderr)
         sys.exit(2)
+
+
+def _run(arguments: list[str]) -> None:
+    try:
+        app(arguments)
+    except ModuleNotFoundError as error:
+        raise missing_library(error) from error
 
 
 def _set_threads(arguments: list[str]) -> None:

@@ -47,7 +47,7 @@ class Section(BaseModel):
 
 
 class Grid(Section):
-    """The box that the network sees (paper 2.2: 1.5 mm, 128 x 128 x 128)."""
+    """The box that the network sees (paper 2.3: 1.5 mm, 128 x 128 x 128)."""
 
     spacing_mm: float = Field(1.5, gt=0, le=20)
     size_voxels: int = Field(128, ge=32, multiple_of=16)

@@ -38,6 +38,25 @@ class UserError(Exception):
         return "\n".join(lines)
 
 
+EXTRAS = {
+    "workflow": ("jinja2", "meshmetrics", "pandas", "snakemake", "statsmodels", "vtkmodules"),
+    "dicom": ("pydicom",),
+}
+"""What is imported of the libraries that a plain installation may leave out (extras of pyproject.toml)."""
+
+
+def missing_library(error: ModuleNotFoundError) -> UserError:
+    """The block for a library that an extra of the package brings; `error` itself where it is none of these."""
+    module = (error.name or "").split(".")[0]
+    for extra, modules in EXTRAS.items():
+        if module in modules:
+            return UserError(
+                f"This command needs the library '{module}', which is not installed.",
+                todo=f'pip install "globalmask[{extra}]", or `make` in a clone, which installs everything.',
+            )
+    raise error
+
+
 def raise_all(errors: Sequence[UserError]) -> None:
     """Raise one UserError that tells every fault of `errors`, in `parts` again; do nothing when there is none."""
     parts = [part for error in errors for part in error.parts]

@@ -1,4 +1,4 @@
-"""Every case onto its prepared grid with one interpolation from the raw scan (paper 2.2: 1.5 mm isotropic).
+"""Every case onto its prepared grid with one interpolation from the raw scan (paper 2.3: 1.5 mm isotropic).
 
 A registered arm is brought straight into the box of template space; any other arm keeps its whole scan. HU is
 written as it is: clipping and scaling belong to the network's input. The way back to the scan's own grid is here too.
