@@ -33,7 +33,7 @@ rule make_tables:
         plan=f"{RUN}/plan.json",
         scores=f"{RUN}/scores.csv",
     output:
-        TABLES,
+        in_report(TABLES, "tables", ".csv"),
     log:
         f"{LOGS}/make_tables.log",
     benchmark:
@@ -67,7 +67,7 @@ rule make_figures:
         scores=f"{RUN}/scores.csv",
         analysis=f"{RUN}/analysis.csv",
     output:
-        FIGURES,
+        in_report(FIGURES, "figures", ".png"),
     log:
         f"{LOGS}/make_figures.log",
     benchmark:
@@ -95,7 +95,7 @@ rule make_sheets:
         plan=f"{RUN}/plan.json",
         scores=f"{RUN}/scores.csv",
     output:
-        SHEETS,
+        in_report(SHEETS, "sheets", ".png"),
     log:
         f"{LOGS}/make_sheets.log",
     benchmark:

@@ -72,6 +72,21 @@ FIGURES = [f"{RUN}/figures/{name}" for name in outputs.figure_files(PLAN)]
 SHEETS = [f"{RUN}/sheets/{name}" for name in outputs.sheet_files(PLAN)]
 PAPER = [f"{RUN}/paper/{name}" for name in outputs.PAPER_FILES]
 REPORT = [f"{RUN}/report.html"]
+
+
+def in_report(files, kind, suffix):
+    """Files of an output; those of one type go into `snakemake --report`, with their kind's caption."""
+
+    def shown(path):
+        name = Path(path).stem
+        caption = f"../report/{kind}.rst"
+        return report(
+            path, caption=caption, category=kind.capitalize(), labels={"name": name}
+        )
+
+    return [shown(path) if path.endswith(suffix) else path for path in files]
+
+
 FEATURES = [
     f"{RUN}/{arm}/{variant}/{scenario}/n{n}/r0/features.npz"
     for edition in outputs.editions(PLAN)
