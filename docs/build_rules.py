@@ -64,8 +64,8 @@ def page(text: str) -> str:
 
 
 def _plain(rule: str) -> str:
-    """`predict` of `predict_brain_f0`, `mask_learned` of `mask_learned_heart_full_f0`."""
-    return next((name for name in ("predict", "mask_learned") if rule.startswith(f"{name}_")), rule)
+    """`predict_cell` of `predict_cell_brain_f0`, `mask_learned` of `mask_learned_heart_full_f0`."""
+    return next((name for name in ("predict_cell", "mask_learned") if rule.startswith(f"{name}_")), rule)
 
 
 def _rooms() -> dict[str, list[str]]:
@@ -75,7 +75,7 @@ def _rooms() -> dict[str, list[str]]:
         text = (REPOSITORY / "workflow" / "rules" / f"{room}.smk").read_text(encoding="utf-8")
         found[room] = [
             _plain(name)
-            for name in re.findall(r'^rule (\w+):|f"((?:predict|mask_learned)_)', text, re.M)
+            for name in re.findall(r'^rule (\w+):|f"((?:predict_cell|mask_learned)_)', text, re.M)
             for name in name
             if name
         ]

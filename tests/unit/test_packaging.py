@@ -108,7 +108,7 @@ def test_a_command_without_its_library_ends_in_one_block(tmp_path):
 @pytest.mark.parametrize(
     ("modules", "hidden"),
     [
-        ("globalmask.learn.predict, globalmask.masks.learned, globalmask.intake.starter", EXTRAS["workflow"]),
+        ("globalmask.apply.batch, globalmask.apply.export, globalmask.intake.starter", EXTRAS["workflow"]),
         ("globalmask.prepare.register", ("meshmetrics", "snakemake", "vtkmodules")),
     ],
 )

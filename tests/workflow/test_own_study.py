@@ -43,6 +43,6 @@ def test_an_organ_that_the_program_has_never_heard_of_plans(scans, recipe, more,
         capture_output=True,
     )
     jobs = scans.planned("--configfile", f"data/{recipe}/config.yaml")
-    assert jobs["train"] == jobs["predict_kidney_f0"] == jobs["score"] == 3 * 3
+    assert jobs["train"] == jobs["predict_cell_kidney_f0"] == jobs["score"] == 3 * 3
     assert jobs.items() >= masks.items()
     assert {rule for rule in jobs if rule.startswith("mask_")} == {rule for rule in masks if rule.startswith("mask_")}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import SimpleITK as sitk
 
 from pages import blocks_of, commands_of
 from workflow.conftest import Checkout
@@ -65,6 +66,13 @@ def test_a_deleted_figure_comes_back_alone(done):
     (again,) = [text for command, text in said.items() if "snakemake" in command and " figures " in command]
     assert (folder / "results" / "fruit" / "figures" / "fig4.png").exists()
     assert jobs_in(again) == {"figures": 1, "make_figures": 1, "total": 2}
+
+
+def test_the_new_scan_gets_a_label_on_its_own_grid_and_its_measures(done):
+    folder, _ = done
+    ct, found = (sitk.ReadImage(str(folder / "new" / name)) for name in ("ct/fruit_7.nii.gz", "found.nii.gz"))
+    assert (found.GetSize(), found.GetSpacing(), found.GetOrigin()) == (ct.GetSize(), ct.GetSpacing(), ct.GetOrigin())
+    assert {"rind", "core"} <= set(re.findall(r"\w+", (folder / "new" / "found.json").read_text(encoding="utf-8")))
 
 
 def jobs_in(said: str) -> dict[str, int]:
