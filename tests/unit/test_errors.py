@@ -40,7 +40,7 @@ def test_exit_codes():
 
 def test_all_faults_at_once():
     raise_all([])
-    with pytest.raises(UserError, match="^one$"):
+    with pytest.raises(UserError, match=r"^one$"):
         raise_all([UserError("one")])
     with pytest.raises(UserError, match="2 faults were found"):
         raise_all([UserError("one"), UserError("two")])

@@ -188,8 +188,7 @@ def differing(first, second):
     return {
         "/".join(path.parts[2:])
         for path in files
-        if (path.parts[2] != "provenance" and not (first.folder / path).is_file())
-        or bare(first.folder / path) != bare(second.folder / path)
+        if not (first.folder / path).is_file() or bare(first.folder / path) != bare(second.folder / path)
     }
 
 
