@@ -40,8 +40,6 @@ def whole(repository, tmp_path_factory):
         *("globalmask.learn.predict", "globalmask.present.figures", "globalmask.present.report", "faults.warm"),
         *("globalmask.evidence.analysis", "globalmask.evidence.floors", "globalmask.prepare.register"),
     )
-    if os.environ.get("DEV_WHOLE"):
-        return Path(os.environ["DEV_WHOLE"])
     checkout = Checkout(repository, tmp_path_factory.mktemp("whole"))
     # The feature maps, temporary as they are, are kept: one command reads them.
     checkout.snakemake("--configfile", str(SMALL), "--notemp")

@@ -183,7 +183,8 @@ def scramble(path):
 
 def differing(first, second):
     """Files below the arms' folders, of those that `second` has, that are not in `first` or differ there."""
-    files = (path.relative_to(second.folder) for path in (second.folder / RUN).glob("*/**/*") if path.is_file())
+    arms = (second.folder / RUN / arm for arm in ("brain", "heart"))
+    files = (path.relative_to(second.folder) for arm in arms for path in arm.glob("**/*") if path.is_file())
     return {
         "/".join(path.parts[2:])
         for path in files
