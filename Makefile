@@ -3,6 +3,7 @@ PYTHON ?= python3.11
 CORES ?= 2
 VENV := .venv
 SNAKEMAKE := $(VENV)/bin/snakemake --cores $(CORES)
+ROOMS := $(filter-out __% commands,$(notdir $(basename $(filter-out %.typed,$(wildcard workflow/globalmask/*)))))
 
 .PHONY: demo worlds test test-report test-slurm faults lint fix dry unlock bench profile openkbp model average-head evidence peers nnunet docs rules census clean
 
@@ -71,7 +72,7 @@ evidence: $(VENV)/.installed  ## docs/evidence.md: train the cells that are miss
 
 docs: $(VENV)/.installed  ## the reference of the Python package, from its docstrings: build/docs/index.html
 	$(VENV)/bin/python -W error -W "ignore:Cannot determine where globalmask.config.TrainOverrides" \
-	    -W "ignore:Error parsing type annotation ForwardRef" -m pdoc globalmask !globalmask.__main__ --output-directory build/docs
+	    -W "ignore:Error parsing type annotation ForwardRef" -m pdoc globalmask $(ROOMS:%=globalmask.%) --output-directory build/docs
 
 rules: $(VENV)/.installed  ## the rule graph in the README, from the rules
 	$(VENV)/bin/python docs/build_rules.py
