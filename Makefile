@@ -5,7 +5,7 @@ VENV := .venv
 SNAKEMAKE := $(VENV)/bin/snakemake --cores $(CORES)
 ROOMS := $(filter-out __% commands,$(notdir $(basename $(filter-out %.typed,$(wildcard workflow/globalmask/*)))))
 
-.PHONY: demo worlds test test-report test-slurm faults lint fix dry unlock bench profile openkbp model average-head evidence peers nnunet docs rules census clean
+.PHONY: demo worlds test test-report test-tutorial test-slurm faults lint fix dry unlock bench profile openkbp model average-head evidence peers nnunet docs rules census clean
 
 demo: $(VENV)/.installed  ## the whole workflow on the embedded synthetic cohort
 	$(SNAKEMAKE) --configfile workflow/config/demo.yaml --quiet rules
@@ -15,11 +15,14 @@ worlds: $(VENV)/.installed  ## two synthetic worlds: structures that the silhoue
 	$(SNAKEMAKE) scores --configfile workflow/config/worlds.yaml --quiet rules
 	$(VENV)/bin/globalmask compare-worlds --run results/worlds
 
-test: $(VENV)/.installed  ## the tests, but for faults, SLURM and large reports
-	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile --ignore tests/faults --ignore tests/slurm --ignore tests/report $(PYTEST)
+test: $(VENV)/.installed  ## the tests, but for faults, SLURM, large reports and the tutorial
+	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile --ignore tests/faults --ignore tests/slurm --ignore tests/report --ignore tests/tutorial $(PYTEST)
 
 test-report: $(VENV)/.installed  ## reports of real size in headless Chromium: 300 trainings, and the demo's where it is made
 	$(VENV)/bin/python -m pytest tests/report -s $(PYTEST)
+
+test-tutorial: $(VENV)/.installed  ## docs/tutorial.md, line by line as printed
+	$(VENV)/bin/python -m pytest tests/tutorial $(PYTEST)
 
 test-slurm: $(VENV)/.installed  ## a real SLURM on this machine (installed when missing, as root): the workflow, and faults in its jobs
 	$(VENV)/bin/python -m pytest tests/slurm $(PYTEST)

@@ -1,7 +1,7 @@
 """Every command printed in the README and in docs/ is a real one, with real options, targets and files.
 
 What a page starts with `globalmask init` or `import` is also done: here, in `intake/sources/test_data_page.py` and in
-`tests/workflow/test_tutorial.py`.
+`tests/tutorial/test_tutorial.py`.
 """
 
 from __future__ import annotations

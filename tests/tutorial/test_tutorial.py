@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 import SimpleITK as sitk
 
+from checkout import Checkout
 from pages import blocks_of, commands_of
-from workflow.conftest import Checkout
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
