@@ -25,8 +25,17 @@ RUN = Path("results/small")
 COMMANDS = (
     *("phantom", "check-case", "check-cohort", "write-split", "make-template", "register", "prepare-ct"),
     *("prepare-label", "mask-threshold", "coarsen-ct", "coarsen-label", "train-mask-network", "mask-learned"),
-    *("measure-mask", "train", "predict", "features", "score", "gather-scores", "floors", "gather-floors"),
-    *("write-plan", "analyse", "judge-claims", "make-tables", "make-figures", "make-sheets", "make-report"),
+    *("measure-mask", "train", "predict-cell", "features", "score", "gather-scores", "floors", "gather-floors"),
+    *(
+        "write-plan",
+        "analyse",
+        "judge-claims",
+        "make-tables",
+        "make-figures",
+        "make-sheets",
+        "make-report",
+        "make-paper",
+    ),
 )
 PAGE = os.sysconf("SC_PAGE_SIZE")
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
@@ -163,7 +172,7 @@ def without_an_input(bench, mount):
 GOES_ON_WITHOUT = {
     "check-case": "it tells the missing scan in its facts, and check-cohort stops",
     **dict.fromkeys(
-        ("analyse", "make-tables", "make-figures", "make-sheets", "make-report"),
+        ("analyse", "make-tables", "make-figures", "make-sheets", "make-report", "make-paper"),
         "what is there of a half-finished run can be looked at",
     ),
 }
@@ -243,7 +252,7 @@ BY_HAND = {
     "a replaced mask": ("brain/masks/base/brain_01.nii.gz", other_mask, "mask-threshold", "model.safetensors"),
     "an edited prediction": (
         *("heart/modern/ct_mask/n2/r0/native/heart_04.nii.gz", lambda path: path.read_bytes()[::-1]),
-        *("predict", "heart/modern/ct_mask/n2/r0/scores.csv"),
+        *("predict-cell", "heart/modern/ct_mask/n2/r0/scores.csv"),
     ),
     "edited scores": ("scores.csv", better_dice, "gather-scores", "analysis.csv"),
 }
