@@ -23,7 +23,8 @@ def folder(tmp_path_factory):
     child.preload("globalmask.learn.train", "faults.tiny_training", "faults.warm")
     folder = tmp_path_factory.mktemp("locks")
     tiny_training.write_cases(folder)
-    assert train(folder, "alone")[0] == 0
+    code, told = train(folder, "alone")
+    assert code == 0, told
     return folder
 
 

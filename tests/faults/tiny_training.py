@@ -19,6 +19,8 @@ from globalmask.imaging.images import image_like, read_image, write_image
 from globalmask.learn.inputs import channels_of, load_case
 from globalmask.network import checkpoint, lock
 from globalmask.network.model_file import load_model
+from globalmask.prepare.facts import scan_facts
+from globalmask.provenance import write_json
 
 STEPS, SIDE = 8, 32
 STRUCTURES = ["outer", "inner"]
@@ -60,8 +62,10 @@ def write_cases(folder: Path) -> None:
         )
         label = (far < 9).astype(np.uint8) + (far < 4)
         ct = (100 * label - 150 + random.normal(0, 15, label.shape)).astype(np.int16)
-        for name, array in {"ct": ct, "label": label.astype(np.uint8)}.items():
-            write_image(sitk.GetImageFromArray(array), folder / "prepared" / case / f"{name}.nii.gz")
+        scan, prepared = sitk.GetImageFromArray(ct), folder / "prepared" / case
+        write_image(scan, prepared / "ct.nii.gz")
+        write_image(sitk.GetImageFromArray(label.astype(np.uint8)), prepared / "label.nii.gz")
+        write_json(prepared / "facts.json", scan_facts(scan, scan, None))
         write_image(sitk.GetImageFromArray((far < 12).astype(np.uint8)), folder / "masks" / f"{case}.nii.gz")
         (folder / "masks" / f"{case}.json").write_text(json.dumps({"offset_zyx": [0, 0, 0]}), encoding="utf-8")
 
