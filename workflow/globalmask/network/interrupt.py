@@ -27,9 +27,9 @@ class Ask:
 
 @contextlib.contextmanager
 def delayed() -> Iterator[Ask]:
-    """Within, the first SIGTERM or SIGINT is kept for `look`; a second one acts as before.
+    """Within, SIGTERM and SIGINT are kept for `look`; a second SIGINT acts as before.
 
-    Outside the main thread, where Python hands out no signals, nothing is changed.
+    A second SIGTERM does not: SLURM sends two at a time limit, a tenth of a second apart. Outside the main thread, where Python hands out no signals, nothing is changed.
     """
     ask = Ask()
     if threading.current_thread() is not threading.main_thread():
@@ -39,15 +39,12 @@ def delayed() -> Iterator[Ask]:
 
     def keep(number: int, frame: FrameType | None) -> None:
         ask.number = number
-        restore()
-
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        signal.signal(signal.SIGINT, before[signal.SIGINT])
 
     for number in ASKED:
         signal.signal(number, keep)
     try:
         yield ask
     finally:
-        restore()
+        for number, handler in before.items():
+            signal.signal(number, handler)

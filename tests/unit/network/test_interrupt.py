@@ -1,0 +1,40 @@
+"""Signals that ask a training to end."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from globalmask.errors import Interrupted
+from globalmask.network.interrupt import delayed
+
+
+def test_two_sigterms_at_once_end_it_where_it_looks():
+    """As SLURM sends them at a time limit."""
+    with delayed() as ask:
+        ask.look()
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(Interrupted, match="SIGTERM") as caught:
+            ask.look()
+    assert caught.value.exit_code == 128 + signal.SIGTERM
+
+
+def test_a_second_sigint_does_not_wait():
+    with delayed() as ask:
+        os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(Interrupted):
+            ask.look()
+
+
+def test_handlers_are_as_before_afterwards():
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    with delayed():
+        pass
+    with delayed():
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
