@@ -29,7 +29,8 @@ class Ask:
 def delayed() -> Iterator[Ask]:
     """Within, SIGTERM and SIGINT are kept for `look`; a second SIGINT acts as before.
 
-    A second SIGTERM does not: SLURM sends two at a time limit, a tenth of a second apart. Outside the main thread, where Python hands out no signals, nothing is changed.
+    A second SIGTERM does not: SLURM sends two at a time limit, a tenth of a second apart.
+    Outside the main thread, where Python hands out no signals, nothing is changed.
     """
     ask = Ask()
     if threading.current_thread() is not threading.main_thread():
