@@ -30,7 +30,7 @@ def records(smoke: bool) -> dict[str, Record]:
 def heavy_imports() -> list[str]:
     """Heavy libraries that are loaded after `globalmask --help`."""
     code = f"import globalmask.cli\n{ASK}print([name for name in {HEAVY} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
     return [name for name in HEAVY if f"'{name}'" in done.stdout.splitlines()[-1]]
 
 

@@ -30,7 +30,7 @@ def grown(call: Callable[[], Any]) -> int:
 def in_child(function: str, *arguments: Any) -> Any:
     """What `module:name` returns for plain arguments, in a fresh process of the same Python."""
     command = [sys.executable, "-m", "benchmarks.peak", function, json.dumps(arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
     if done.returncode:
         raise RuntimeError(f"{function} failed:\n{done.stderr[-3000:]}")
     return json.loads(done.stdout.splitlines()[-1])

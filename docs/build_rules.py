@@ -19,7 +19,7 @@ def rule_graph() -> Edges:
         [sys.executable, "-m", "snakemake", "--rulegraph", "dot", "--configfile", "workflow/config/demo.yaml"],
         cwd=REPOSITORY,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=True,
     )
     names = dict(re.findall(r'^\s*(\d+)\[label = "(\w+)"', done.stdout, re.M))

@@ -44,7 +44,7 @@ class Checkout:
             env=os.environ | {"XDG_CACHE_HOME": str(self.folder / "cache")},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
         )
         assert not check or done.returncode == 0, done.stdout[-4000:]
         return done

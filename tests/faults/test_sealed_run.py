@@ -98,7 +98,7 @@ def sealed(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Sealed
         env=os.environ | {"XDG_CACHE_HOME": str(checkout.folder / "cache"), "PATH": f"{bare}:{os.environ['PATH']}"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
     )
     counted = json.loads(done.stdout.splitlines()[-1])
     assert counted["returncode"] == 0, done.stdout[-4000:]

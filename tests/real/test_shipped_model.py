@@ -89,7 +89,7 @@ def predicted(real_data, shipped, repository, tmp_path_factory):
             [*map(str, [*command, scan, "-o", folder]), *more],
             env=os.environ | {"PYTHONPATH": str(repository / "workflow")},
             capture_output=True,
-            text=True,
+            encoding="utf-8",
         )
         assert done.returncode == 0, done.stderr
     return folder

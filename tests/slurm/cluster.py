@@ -35,7 +35,7 @@ def install() -> None:
     # In runlevel 1 Debian starts no service.
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     command = "apt-get update -qq; apt-get install --yes -qq --no-install-recommends " + " ".join(missing)
-    done = subprocess.run(["sh", "-c", command], env=environment, capture_output=True, text=True)
+    done = subprocess.run(["sh", "-c", command], env=environment, capture_output=True, encoding="utf-8")
     if done.returncode:
         raise Cannot(f"apt-get cannot install {', '.join(missing)}: {done.stderr.strip()[-300:]}")
 
@@ -81,7 +81,7 @@ class Cluster:
 
     def ask(self, *command: str) -> str:
         """Output of a SLURM command."""
-        done = subprocess.run(command, env=self.environment, check=True, capture_output=True, text=True)
+        done = subprocess.run(command, env=self.environment, check=True, capture_output=True, encoding="utf-8")
         return done.stdout.strip()
 
     def jobs(self) -> dict[int, dict[str, str]]:
@@ -126,7 +126,7 @@ class Cluster:
         srun.chmod(0o755)
 
     def _run(self, *command: str) -> None:
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True)
+        done = subprocess.run(command, env=self.environment, capture_output=True, encoding="utf-8")
         if done.returncode:
             raise Cannot(f"{command[0]} does not start: {done.stderr.strip()[-500:]}")
 

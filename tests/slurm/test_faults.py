@@ -151,7 +151,7 @@ def make_unlock(cluster, folder):
     (folder / "Makefile").write_bytes((FOLDER.parents[1] / "Makefile").read_bytes())
     environment = cluster.environment | {"PYTHONPATH": str(folder / "workflow")}
     command = ["make", "--old-file", ".venv/.installed", "unlock"]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -38,7 +38,7 @@ def run(command: str, folder: Path) -> str:
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
     )
     assert found.returncode == 0, f"{command}\n{found.stdout[-4000:]}"
     return found.stdout

@@ -60,7 +60,7 @@ def test_imports_point_one_way(repository):
 def test_what_the_snakefile_and_the_help_import_is_light(repository, module):
     code = f"import sys, {module}; print(sorted(set({HEAVY!r}) & set(sys.modules)))"
     found = subprocess.run(
-        [sys.executable, "-c", code], cwd=repository / "workflow", capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], cwd=repository / "workflow", capture_output=True, encoding="utf-8", check=True
     )
     assert found.stdout.strip() == "[]"
 

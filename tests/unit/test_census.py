@@ -6,11 +6,13 @@ import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from conftest import REPOSITORY
 from unit.test_docs import module_of
+
+REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -57,13 +59,13 @@ def test_arrows_that_follow_from_others_are_left_out():
 def test_the_reference_builds_without_warnings(tmp_path):
     pytest.importorskip("pdoc")
     asked = ["make", "--dry-run", "docs", f"VENV={sys.prefix}", "--old-file", f"{sys.prefix}/.installed"]
-    told = subprocess.run(asked, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
+    told = subprocess.run(asked, cwd=REPOSITORY, capture_output=True, encoding="utf-8", check=True).stdout
     command = re.search(r"bin/python (.*)--output-directory", told.replace("\\\n", ""))[1]
     done = subprocess.run(
         [sys.executable, *shlex.split(command), "--output-directory", str(tmp_path)],
         cwd=REPOSITORY / "workflow",
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]

@@ -73,7 +73,7 @@ def test_without_slurm_there_is_nothing_to_cancel(tmp_path):
     (tmp_path / "logs" / "slurm").mkdir(parents=True)
     command = [sys.executable, "-m", "globalmask", "cancel-jobs"]
     environment = os.environ | {"PATH": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, encoding="utf-8")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 

@@ -9,17 +9,19 @@ from __future__ import annotations
 import re
 import shlex
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import typer
 import yaml
 from snakemake.cli import get_argument_parser
 
-from conftest import REPOSITORY
 from globalmask import config
 from globalmask.cli import app
 from imports import blocks, write
 from pages import COMMAND, blocks_of, commands_of, pages
+
+REPOSITORY = Path(__file__).parents[2]
 
 PROGRAMS = ("globalmask", "snakemake", "make", "python", "pip", "git", "rm", "docker")
 MADE_ON_THE_WAY = ("data/", "results/")

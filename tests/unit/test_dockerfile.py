@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
-from conftest import REPOSITORY
+REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")

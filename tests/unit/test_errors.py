@@ -54,7 +54,7 @@ def test_the_command_line_tells_a_refusal_as_one_block(repository, tmp_path):
             [sys.executable, "-m", "globalmask", *command, *flags],
             cwd=repository / "workflow",
             capture_output=True,
-            text=True,
+            encoding="utf-8",
         )
         assert done.returncode == 2
         assert "what to do" in done.stderr and ("Traceback" in done.stderr) is traceback

@@ -9,11 +9,13 @@ import sys
 import tomllib
 import zipfile
 from email import message_from_bytes
+from pathlib import Path
 
 import pytest
 
-from conftest import REPOSITORY
 from globalmask.errors import EXTRAS, missing_library
+
+REPOSITORY = Path(__file__).parents[2]
 
 PACKAGE = REPOSITORY / "workflow" / "globalmask"
 IMPORTED_AS = {
@@ -40,7 +42,7 @@ def wheel(tmp_path_factory):
         shutil.copy(REPOSITORY / name, folder)
     shutil.copytree(PACKAGE, folder / "workflow" / "globalmask", ignore=shutil.ignore_patterns("__pycache__"))
     build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir"]
-    subprocess.run([*build, str(folder), str(folder)], check=True, capture_output=True, text=True)
+    subprocess.run([*build, str(folder), str(folder)], check=True, capture_output=True, encoding="utf-8")
     (made,) = folder.glob("*.whl")
     return made
 
@@ -64,7 +66,7 @@ def test_the_wheel_gives_the_command_and_its_extras(wheel):
         [sys.executable, "-c", "from globalmask.cli import main; main()", "--version"],
         env={"PYTHONPATH": str(wheel), "PATH": ""},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=True,
     )
     assert said.stdout.strip() == metadata["Version"]
@@ -90,7 +92,7 @@ def test_every_library_of_an_extra_is_told_when_it_is_missing():
 def run_without(modules, code):
     hidden = f"import sys; sys.modules.update(dict.fromkeys({list(modules)!r})); "
     return subprocess.run(
-        [sys.executable, "-c", hidden + code], cwd=PACKAGE.parent, capture_output=True, text=True, check=False
+        [sys.executable, "-c", hidden + code], cwd=PACKAGE.parent, capture_output=True, encoding="utf-8", check=False
     )
 
 

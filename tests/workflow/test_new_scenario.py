@@ -48,7 +48,7 @@ def test_its_channel_is_the_surroundings_of_the_mask(changed):
         "print(channels_of('ct_hole', ct, mask).round(1).tolist(), KEPT['ct_hole'])"
     )
     found = subprocess.run(
-        [sys.executable, "-c", code], cwd=changed.folder / "workflow", capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], cwd=changed.folder / "workflow", capture_output=True, encoding="utf-8", check=True
     )
     assert found.stdout.strip() == "[[[[0.20000000298023224, 0.0, 0.6000000238418579]]]] ()"
 

@@ -139,7 +139,8 @@ def test_more_replicates_and_sizes_rerun_no_training_that_exists(tiny_run):
 
 def test_a_report_without_images_trains_and_registers_nothing_again(tiny_run):
     jobs = tiny_run.planned(*CONFIG, "--config", "images=none")
-    assert jobs == dict.fromkeys(("write_plan", "analyse", "judge", "make_tables", "make_figures", "make_report"), 1)
+    presented = ("make_tables", "make_figures", "make_paper", "make_report")
+    assert jobs == dict.fromkeys(("write_plan", "analyse", "judge", *presented), 1)
 
 
 def test_a_changed_test_label_reaches_no_model_and_no_prediction(tiny_run):
@@ -263,7 +264,7 @@ def predict(checkout, *arguments):
     """`globalmask predict` as a user types it."""
     environment = os.environ | {"PYTHONPATH": str(checkout.folder / "workflow")}
     command = [sys.executable, "-m", "globalmask", "predict", *map(str, arguments)]
-    done = subprocess.run(command, env=environment, cwd=checkout.folder, capture_output=True, text=True)
+    done = subprocess.run(command, env=environment, cwd=checkout.folder, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
 
 

@@ -51,7 +51,7 @@ def jobs_in(folder: Path) -> list[int]:
     """Ids of this user's queued and running jobs that a run in `folder` submitted; UserError where SLURM is silent."""
     command = ["squeue", "--noheader", f"--user={os.getuid()}", "--format=%A %j %Z"]
     try:
-        listed = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+        listed = subprocess.run(command, check=True, capture_output=True, encoding="utf-8", timeout=60).stdout
     except (OSError, subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
         raise UserError(
             "SLURM does not answer, so jobs that a killed run left cannot be found.",

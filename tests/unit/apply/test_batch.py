@@ -75,7 +75,7 @@ def test_masks_pair_with_scans(scan, make_model, tmp_path):
 def run(*arguments, cwd):
     return subprocess.run(
         [sys.executable, "-m", "globalmask", "predict", *map(str, arguments)],
-        cwd=cwd, capture_output=True, text=True, env={"PYTHONPATH": str(Path(__file__).parents[3] / "workflow")},
+        cwd=cwd, capture_output=True, encoding="utf-8", env={"PYTHONPATH": str(Path(__file__).parents[3] / "workflow")},
     )  # fmt: skip
 
 

@@ -168,7 +168,7 @@ def test_info_reads_the_header_alone(cell, repository):
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(path)],
-        cwd=repository / "workflow", capture_output=True, text=True, check=True,
+        cwd=repository / "workflow", capture_output=True, encoding="utf-8", check=True,
     )  # fmt: skip
     assert "one, two: run r, arm ball" in done.stdout
     assert "no model card" in done.stdout

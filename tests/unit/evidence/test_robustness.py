@@ -97,6 +97,6 @@ def test_a_table_of_other_columns_is_refused(tmp_path):
 def test_statistics_and_figures_need_no_torch(repository):
     code = "import sys, globalmask.evidence.robustness, globalmask.evidence.shifts; print('torch' in sys.modules)"
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=repository / "workflow", capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], cwd=repository / "workflow", capture_output=True, encoding="utf-8", check=True
     )
     assert done.stdout.strip() == "False"

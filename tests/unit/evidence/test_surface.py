@@ -153,6 +153,6 @@ def test_one_voxel_has_a_surface():
 def test_the_library_needs_no_display():
     """Cluster nodes lack the X libraries, which VTK before 9.4 wanted at import."""
     code = "import meshmetrics; print(open('/proc/self/maps').read())"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True).stdout
     assert "libvtkCommonCore" in loaded
     assert not re.search(r"/lib(X|xcb|GL|EGL)\w*[.-]", loaded)

@@ -255,7 +255,11 @@ def test_nothing_heavy_is_imported() -> None:
         "print([m for m in ('numpy', 'pandas', 'SimpleITK', 'torch', 'matplotlib') if m in sys.modules])"
     )
     found = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": ":".join(sys.path)}
+        [sys.executable, "-c", code],
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+        env={"PYTHONPATH": ":".join(sys.path)},
     )
     assert found.stdout.strip() == "[]"
 

@@ -73,7 +73,7 @@ def start(folder):
         [sys.executable, str(HERE / "train_tiny.py"), str(folder / "out"), str(folder / "checkpoint")],
         env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
     )
 
 

@@ -58,7 +58,9 @@ def test_header_is_read_without_torch(saved):
         "from globalmask.network.model_file import read_header\n"
         f"print(read_header({str(saved[0])!r})['arm'])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={"PYTHONPATH": "workflow"})
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8", env={"PYTHONPATH": "workflow"}
+    )
     assert done.stdout.strip() == "brain", done.stderr
 
 

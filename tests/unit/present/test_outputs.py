@@ -102,7 +102,7 @@ def test_the_stages_write_exactly_the_declared_files(make_run: Callable[..., tup
 def test_names_import_nothing_heavy() -> None:
     heavy = "{'pandas', 'numpy', 'matplotlib', 'SimpleITK', 'torch'}"
     code = f"import sys, globalmask.present.outputs; print(sorted({heavy} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
     assert done.stdout.strip() == "[]"
 
 

@@ -52,7 +52,7 @@ class Training:
 def planned_jobs(configfile: Path, cores: int) -> dict[str, int]:
     """Jobs a rule that a run would make now, by Snakemake's dry run; raises UserError with what it says."""
     command = [sys.executable, "-m", "snakemake", "--dry-run", "--cores", str(cores), "--configfile", str(configfile)]
-    done = subprocess.run([*command, "--quiet", "rules"], capture_output=True, text=True, check=False)
+    done = subprocess.run([*command, "--quiet", "rules"], capture_output=True, encoding="utf-8", check=False)
     if done.returncode:
         raise UserError("The run cannot be planned.", file=configfile, found=done.stderr.strip()[-2000:])
     jobs = re.findall(r"^([a-z]\w*) +(\d+)$", done.stdout, re.MULTILINE)

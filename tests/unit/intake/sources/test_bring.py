@@ -108,7 +108,7 @@ def test_faults_of_faults_are_told_in_one_list():
 
 def run(*words, cwd):
     command = [sys.executable, "-m", "globalmask", *map(str, words)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+    return subprocess.run(command, cwd=cwd, capture_output=True, encoding="utf-8")
 
 
 def test_the_command_says_table_structures_licence_and_citation(data, tmp_path, monkeypatch, repository):
