@@ -27,6 +27,7 @@ PACKAGE = Path(__file__).parent
 NOT_NUMERICAL = ("config", "errors", "matrix", "provenance", "progress", "interrupt", "lock")
 PARTIAL = ".partial-"
 RECORDS = "provenance"
+OUTSIDE = "outside/"
 LIBRARIES = {
     **{name: name for name in ("numpy", "scipy", "pandas", "SimpleITK", "torch", "pymeshmetrics", "matplotlib")},
     "ants": "antspyx",
@@ -162,10 +163,29 @@ class _Job:
         self._folder = os.path.abspath(run) + os.sep if run else None
         self.inputs: dict[str, str] = {}
         self.outputs: dict[str, str] = {}
+        self.outside: dict[str, str] = {}
 
     def name_of(self, path: str | Path) -> str:
-        """A path below the run's folder, so that results may be moved; any other path as it was given."""
-        return self._below(path) or os.fspath(path)
+        """A path below the run's folder, so that results may be moved; a name that tells nothing for other files.
+
+        A path may hold a patient's name and results shall not: what it stands for lies in `places_of` the run.
+        """
+        below, given = self._below(path), os.fspath(path)
+        if below or self.run is None:
+            return below or given
+        name = f"{OUTSIDE}{hashlib.sha256(given.encode()).hexdigest()[:16]}"
+        if name not in self.outside:
+            self.outside[name] = given
+            write_text(places_of(self.run) / name, given)
+        return name
+
+    def told(self) -> list[str]:
+        """The arguments, with names in place of the paths of files outside."""
+        told = self.arguments[1:]
+        for name, path in self.outside.items():
+            for text in (json.dumps(path)[1:-1], path):
+                told = [argument.replace(text, name) for argument in told]
+        return told
 
     def read(self, path: str | Path) -> None:
         name = self.name_of(path)
@@ -214,7 +234,16 @@ def inputs() -> dict[str, str]:
     """SHA-256 of everything that this job has read until now, and that is still there."""
     folder = _job.run or Path()
     found = {name: digest for name, digest in _job.inputs.items() if digest}
-    return {name: found[name] for name in sorted(found) if (folder / name).exists() or Path(name).exists()}
+    return {
+        name: found[name]
+        for name in sorted(found)
+        if (folder / name).exists() or Path(_job.outside.get(name, name)).exists()
+    }
+
+
+def places_of(run: Path) -> Path:
+    """Where it is kept, beside the results and not among them, which files outside a run's folder were read."""
+    return run.absolute().parents[1] / ".globalmask"
 
 
 def keep_record() -> None:
@@ -230,7 +259,7 @@ def keep_record() -> None:
         "host": platform.node(),
         "versions": versions("globalmask", *(LIBRARIES[name] for name in LIBRARIES if name in sys.modules)),
         "source": hashlib.sha256("".join(map(sha256, files)).encode()).hexdigest(),
-        "arguments": _job.arguments[1:],
+        "arguments": _job.told(),
         "inputs": inputs(),
         "outputs": outputs,
     }

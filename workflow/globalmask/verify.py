@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from globalmask.errors import UserError
-from globalmask.provenance import RECORDS, sha256
+from globalmask.provenance import RECORDS, places_of, sha256
 
 TEMPORARY = ("features.npz",)
 """Made for the figures and removed afterwards, by Snakemake: nobody misses them."""
@@ -71,6 +71,8 @@ def records(folder: Path) -> dict[str, dict[str, Any]]:
             todo="name the folder of a run; or run the workflow again",
         )
     found = [_read(path) for path in paths]
+    for record in found:
+        record["inputs"] = {_place(folder, name): digest for name, digest in record["inputs"].items()}
     found.sort(key=lambda record: record["made"])
     return {file: record for record in found for file in record["outputs"]}
 
@@ -96,6 +98,12 @@ def _read(path: Path) -> dict[str, Any]:
             "This record is damaged.", file=path, found=error, todo="delete it and what it stands for, and run again"
         ) from None
     return record
+
+
+def _place(folder: Path, name: str) -> str:
+    """The path of a file outside the run's folder, where this machine still knows it; any other name as it is."""
+    known = places_of(folder) / name
+    return known.read_text(encoding="utf-8") if known.is_file() else name
 
 
 def _digest(folder: Path, file: str) -> str | None:
