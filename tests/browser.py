@@ -20,6 +20,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "chromium-headless-she
 FLAGS = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-extensions", "--hide-scrollbars"),
     *("--disable-background-networking", "--disable-component-update", "--remote-debugging-pipe"),
+    "--disable-ipc-flooding-protection",  # else a page follows 200 changes of its hash in 10 s and no more
 )
 PATIENCE_S = 120.0
 

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from checkout import Checkout
 from faults import child
 from globalmask import provenance, verify
-from workflow.conftest import Checkout
 
 SMALL = Path(__file__).with_name("small.yaml")
 RUN = Path("results/small")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import bad_volumes as bad
-from workflow.conftest import Checkout
+from checkout import Checkout
 
 if TYPE_CHECKING:
     from faults.conftest import Tally

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 import SimpleITK as sitk
 
+from checkout import Checkout
 from dicom_series import write_series
 from globalmask.intake.phantom import make_case
-from workflow.conftest import Checkout
 
 if TYPE_CHECKING:
     from faults.conftest import Tally

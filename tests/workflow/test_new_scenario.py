@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
+from checkout import Checkout
 from pages import blocks_of
-from workflow.conftest import TINY, Checkout
+from workflow.conftest import TINY
 
 pytestmark = pytest.mark.workflow
 

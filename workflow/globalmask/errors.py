@@ -89,6 +89,14 @@ def refused_by_the_system(error: OSError) -> UserError:
     return UserError(what, file=error.filename, found=found, todo=todo)
 
 
+def in_case(error: UserError, case: str, file: object | None = None) -> list[UserError]:
+    """The single faults of `error`, each with the case, and with the file, where it names none."""
+    for part in error.parts:
+        part.fields["case"] = part.fields["case"] or case
+        part.fields["file"] = part.fields["file"] or file
+    return error.parts
+
+
 def raise_all(errors: Sequence[UserError]) -> None:
     """Raise one UserError that tells every fault of `errors`, in `parts` again; do nothing when there is none."""
     parts = [part for error in errors for part in error.parts]

@@ -84,6 +84,16 @@ def mask_set_of(config: Config, cell: Cell) -> str:
     return f"budget-f{fold}-r{cell.replicate}-n{cell.n}"
 
 
+def mask_sets(config: Config, cells: Sequence[Cell]) -> dict[tuple[str, str], Cell]:
+    """Each mask set, by arm and name, with the first cell that uses it: more replicates must not change what exists."""
+    return {(cell.arm, mask_set_of(config, cell)): cell for cell in reversed(cells)}
+
+
+def learned_sets(sets: Mapping[tuple[str, str], Cell]) -> dict[tuple[str, str], Cell]:
+    """Those of the mask sets that networks make."""
+    return {key: cell for key, cell in sets.items() if key[1] not in SETS_WITHOUT_TRAINING.values()}
+
+
 @dataclass(frozen=True)
 class Fit:
     """One network of a learned mask set: the cases it learns from and the cases it is applied to."""

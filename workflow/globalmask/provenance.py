@@ -16,6 +16,7 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -59,6 +60,22 @@ def atomic(path: str | Path) -> Iterator[Path]:
             _sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`, absent or empty as yet; it takes that name on success, or vanishes."""
+    path = Path(path).absolute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=path.parent))
+    try:
+        yield temporary
+        temporary.chmod(0o777 & ~_umask())
+        if path.is_dir():
+            path.rmdir()
+        temporary.rename(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -174,15 +191,17 @@ class _Job:
         if below or self.run is None:
             return below or given
         name = f"{OUTSIDE}{hashlib.sha256(given.encode()).hexdigest()[:16]}"
-        if name not in self.outside:
-            self.outside[name] = given
-            write_text(places_of(self.run) / name, given)
+        self.outside[name] = given
+        place = places_of(self.run) / name
+        if not place.exists():
+            write_text(place, given)
         return name
 
     def told(self) -> list[str]:
         """The arguments, with names in place of the paths of files outside."""
         told = self.arguments[1:]
-        for name, path in self.outside.items():
+        # The longest first: one path may begin as another one does.
+        for name, path in sorted(self.outside.items(), key=lambda item: len(item[1]), reverse=True):
             for text in (json.dumps(path)[1:-1], path):
                 told = [argument.replace(text, name) for argument in told]
         return told

@@ -44,10 +44,7 @@ RUN = f"results/{CONFIG.run}"
 LOGS = f"logs/{CONFIG.run}"
 SIZES = {name: cohort.sizes for name, cohort in COHORTS.items()}
 CELLS = list(matrix.cells(CONFIG, SIZES))
-# Each mask set with the first cell that uses it: more replicates must not change what exists.
-MASK_SETS = {
-    (cell.arm, matrix.mask_set_of(CONFIG, cell)): cell for cell in reversed(CELLS)
-}
+MASK_SETS = matrix.mask_sets(CONFIG, CELLS)
 REGISTERED = [name for name, arm in CONFIG.arms.items() if arm.registration]
 CONDA_ENV = "../../envs/globalmask.yaml"
 ON_GPU = int(CONFIG.device == "cuda")

@@ -12,7 +12,6 @@ from globalmask.errors import UserError
 from globalmask.evidence.analysis_plan import (
     PlannedDesign,
     departures,
-    digest,
     power_rows,
     primary_variant,
     read_analysis_plan,
@@ -20,6 +19,7 @@ from globalmask.evidence.analysis_plan import (
 )
 from globalmask.evidence.crossed import FEWEST_RUNS
 from globalmask.evidence.verdicts import ALPHA, MARGIN_DICE
+from globalmask.provenance import sha256
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_the_first_step_of_holm_has_the_level_of_the_whole_family(plan):
 
 
 def test_digest_is_that_of_the_file():
-    assert digest(PLAN_OF_ANALYSIS) == hashlib.sha256(PLAN_OF_ANALYSIS.read_bytes()).hexdigest()
+    assert sha256(PLAN_OF_ANALYSIS) == hashlib.sha256(PLAN_OF_ANALYSIS.read_bytes()).hexdigest()
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from globalmask.apply.case import Prediction, Request, predict_case
 from globalmask.apply.model import Model
 from globalmask.apply.rtstruct import write_rtstruct
 from globalmask.apply.scan import VOLUMES, opened, stem_of
-from globalmask.errors import UserError, raise_all
+from globalmask.errors import UserError, in_case, raise_all
 from globalmask.imaging.images import read_image, write_image
 from globalmask.intake.check_picture import draw_case
 
@@ -86,9 +86,9 @@ def predict_batch(
                 for warning in prediction.warnings:
                     console.print(f"{case}: {warning}", style="yellow", markup=False, highlight=False)
             except UserError as error:
-                failures += _named(error, case, ct)
+                failures += in_case(error, case, ct)
             except Exception as error:
-                failures += _named(UserError(f"{type(error).__name__}: {error}"), case, ct)
+                failures += in_case(UserError(f"{type(error).__name__}: {error}"), case, ct)
             progress.advance(task)
     print(f"{len(cts) - len(failures)} of {len(cts)} predicted: {out}")
     raise_all(failures)
@@ -172,11 +172,3 @@ def record_of(prediction: Prediction, models: Sequence[Model], *, ct: Path) -> d
         "models": [{"file": str(model.path), **{name: model.header.get(name) for name in told}} for model in models],
         "versions": provenance.versions("globalmask", "torch", "SimpleITK", "antspyx"),
     }
-
-
-def _named(error: UserError, case: str, ct: Path) -> list[UserError]:
-    """The single faults of `error`, each with the scan's name and, where it names no other file, the scan."""
-    for part in error.parts:
-        part.fields["case"] = part.fields["case"] or case
-        part.fields["file"] = part.fields["file"] or ct
-    return error.parts

@@ -17,7 +17,7 @@ import SimpleITK as sitk
 from contourpy import FillType, contour_generator
 
 from globalmask import __version__
-from globalmask.errors import UserError
+from globalmask.errors import UserError, missing_library
 from globalmask.imaging.images import array_of
 from globalmask.intake.check_picture import COLOURS
 from globalmask.provenance import atomic
@@ -53,8 +53,8 @@ def _slices_of(series: Path) -> list[Dataset]:
     """Headers of the CT's slices, in the order of the image's third axis."""
     try:
         from pydicom import dcmread
-    except ImportError:
-        raise UserError("RTSTRUCT needs pydicom.", todo="pip install 'globalmask[dicom]'") from None
+    except ModuleNotFoundError as error:
+        raise missing_library(error) from None
     names = series.is_dir() and sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(series))
     if not names:
         raise UserError(

@@ -19,7 +19,6 @@ from globalmask.evidence.analysis_plan import (
     AnalysisPlan,
     PlannedDesign,
     departures,
-    digest,
     power_rows,
     primary_variant,
     read_analysis_plan,
@@ -28,7 +27,7 @@ from globalmask.evidence.gains import Row, dice_gain_rows, gain_rows, level_rows
 from globalmask.evidence.paired import Paired
 from globalmask.evidence.statistics import adjusted
 from globalmask.evidence.trends import Training, curve_rows, shift_rows, training_rows
-from globalmask.provenance import atomic, write_json
+from globalmask.provenance import atomic, sha256, write_json
 
 COLUMNS = (
     *("data", "arm", "variant", "family", "quantity", "scenario", "reference", "n_train", "structure", "space"),
@@ -192,7 +191,7 @@ def record(plan: Mapping[str, Any], intended: AnalysisPlan, plan_path: Path, sco
     primary = {arm["name"]: primary_variant(plan, arm["name"]) for arm in plan["arms"]}
     return {
         "plan": Path(plan_path).name,
-        "sha256": digest(plan_path),
+        "sha256": sha256(plan_path),
         "departures": departures(intended, plan),
         "primary_variant": {arm: variant["name"] for arm, variant in primary.items() if variant},
         "assumed": intended.assumed.model_dump(),

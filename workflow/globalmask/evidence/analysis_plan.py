@@ -6,7 +6,6 @@ field of one value, so the file says it and cannot say anything else. The block 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -102,11 +101,6 @@ def _explain(error: Any, path: Path) -> UserError:
     where = ".".join(str(part) for part in error["loc"]) or "top level"
     found = None if isinstance(error["input"], dict) else repr(error["input"])
     return UserError(f"The plan of analysis does not fit at '{where}'.", file=path, found=found, expected=error["msg"])
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of the plan's file."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def power_rows(plan: AnalysisPlan, designs: Sequence[PlannedDesign]) -> list[PowerRow]:

@@ -11,7 +11,6 @@ import re
 import shutil
 import stat
 import tarfile
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from globalmask.errors import UserError, raise_all
+from globalmask.provenance import atomic_folder
 
 MOST_ENTRIES = 1_000_000
 MOST_TIMES_LARGER = 200
@@ -58,20 +58,14 @@ def extract(archive: str | Path, folder: str | Path) -> None:
     archive, folder = Path(archive), Path(folder)
     if folder.exists():
         raise UserError("The folder to unpack into exists already.", file=folder, todo="Name a new folder.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder.parent))
     try:
-        with _entries(archive) as entries:
+        with atomic_folder(folder) as partial, _entries(archive) as entries:
             _refuse_hostile(archive, entries)
             _refuse_bombs(archive, entries, partial)
             for entry in entries:
                 _write(entry, partial)
-        partial.chmod(folder.parent.stat().st_mode & 0o777)
-        partial.rename(folder)
     except BROKEN as error:
         raise _unreadable(archive, str(error) or type(error).__name__) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from globalmask.intake import cases, splits
 from globalmask.intake.cases import ROLES, CaseRow, WantedTable, missing_data_block
 from globalmask.intake.splits import Split, SplitTable
 from globalmask.intake.table import nearest
-from globalmask.matrix import fold_of
+from globalmask.matrix import Cell, crossfit, fold_of
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,12 @@ class Cohort:
             template_case=self.template_case,
         )
 
+    def mask_parts(self, cell: Cell) -> list[str]:
+        """Names of the networks that make the learned masks of a cell (`matrix.crossfit`); needs no case table."""
+        full = self.config.mask_of(cell.variant, cell.arm).labels == "full"
+        budget = [str(case) for case in range(self.counts.train if full else cell.n)]
+        return list(crossfit(budget, [], folds=self.arm.mask_network.crossfit_folds))
+
     def next_case(self, case: str, *, among: Sequence[str]) -> str:
         """The case after `case` in the table, of those `among`, and of another group; after the last comes the first.
 
@@ -197,6 +203,11 @@ def read_run(
     for file in files:
         refuse_repeated_keys(file)
     config = load(values, file=" + ".join(map(str, files)))
+    return config, cohorts_of(config, needs_data=needs_data)
+
+
+def cohorts_of(config: Config, *, needs_data: bool = True) -> dict[str, Cohort]:
+    """The cohort of each arm, checked; errors as those of `read_run`."""
     cohorts = {name: Cohort.of(config, name) for name in config.arms}
     absent = [cohort.wanted for cohort in cohorts.values() if not cohort.rows]
     if absent and needs_data:
@@ -204,7 +215,7 @@ def read_run(
     for cohort in cohorts.values():
         if cohort.rows:
             cohort.check()
-    return config, cohorts
+    return cohorts
 
 
 def _folder(config: Config, arm: Arm) -> Path | None:

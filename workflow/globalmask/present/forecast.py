@@ -21,7 +21,7 @@ import pandas as pd
 from globalmask import matrix
 from globalmask.config import Config, TrainSettings
 from globalmask.errors import UserError
-from globalmask.intake.cohort import Cohort
+from globalmask.intake.cohort import Cohort, cohorts_of
 from globalmask.learn.inputs import channels_of
 from globalmask.learn.pilot import Pace
 from globalmask.present.costs import costs, jobs_of_stages
@@ -61,7 +61,7 @@ def planned_jobs(configfile: Path, cores: int) -> dict[str, int]:
 
 def trainings(config: Config, *, measure: Measure) -> list[Training]:
     """Every training of the run as the config plans it, finished or not, by shape; `measure` gives a shape's pace."""
-    cohorts = {name: Cohort.of(config, name) for name in config.arms}
+    cohorts = cohorts_of(config, needs_data=False)
     cells = list(matrix.cells(config, {name: cohort.sizes for name, cohort in cohorts.items()}))
     shapes = {(cell.arm, cell.variant) for cell in cells}
     found = []
@@ -85,19 +85,11 @@ def trainings(config: Config, *, measure: Measure) -> list[Training]:
 
 
 def _mask_networks(config: Config, cohorts: Mapping[str, Cohort], cells: list, measure: Measure) -> list[Training]:
-    sets = {
-        (cell.arm, matrix.mask_set_of(config, cell)): cell
-        for cell in cells
-        if config.mask_of(cell.variant, cell.arm).recipe == "learned"
-    }
+    learned = matrix.learned_sets(matrix.mask_sets(config, cells))
     found = []
-    for arm in sorted({arm for arm, _ in sets}):
+    for arm in sorted({arm for arm, _ in learned}):
         network = config.arms[arm].mask_network
-        count = 0
-        for cell in (cell for (name, _), cell in sets.items() if name == arm):
-            train = cohorts[arm].counts.train
-            budget = train if config.mask_of(cell.variant, arm).labels == "full" else cell.n
-            count += len(matrix.crossfit([str(case) for case in range(budget)], [], folds=network.crossfit_folds))
+        count = sum(len(cohorts[arm].mask_parts(cell)) for (name, _), cell in learned.items() if name == arm)
         pace = measure(
             network.settings,
             inputs=1,

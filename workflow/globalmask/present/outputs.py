@@ -48,6 +48,11 @@ def shows_patients(plan: Plan) -> bool:
     return plan.get("images") != "none"
 
 
+def pictured_arms(plan: Plan) -> list[Mapping[str, Any]]:
+    """The arms whose cases may be shown."""
+    return plan["arms"] if shows_patients(plan) else []
+
+
 def paper_figures(plan: Plan) -> list[str]:
     """Names of the paper's figures that a run draws."""
     return [name for name in FIGURES if shows_patients(plan) or name not in OF_PATIENTS]

@@ -26,7 +26,7 @@ from globalmask.present.outputs import (
     arm_of,
     cell_folder,
     full_size,
-    shows_patients,
+    pictured_arms,
     tested,
     variant_of,
     variants_of,
@@ -57,7 +57,7 @@ def packed_cases(run_dir: Path, plan: Plan, scores: pd.DataFrame, most_bytes: in
     None where the run shows no picture of a patient.
     """
     found = []
-    for arm in plan["arms"] if shows_patients(plan) else ():
+    for arm in pictured_arms(plan):
         left = most_bytes // len(plan["arms"])
         for case in by_interest(plan, arm["name"], scores):
             packed = pack_case(run_dir, plan, arm["name"], case, scores)

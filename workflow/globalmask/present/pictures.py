@@ -20,8 +20,8 @@ from globalmask.present.outputs import (
     editions,
     evidence_figures,
     paper_figures,
+    pictured_arms,
     robustness_figures,
-    shows_patients,
     tested,
 )
 from globalmask.present.results import read_json
@@ -107,7 +107,7 @@ def drawing(run_dir: Path, name: str, title: str, words: str, *, whole: bool = F
 def arm_sheets(run_dir: Path, plan: Plan, kind: str, title: str) -> list[Picture]:
     """The contact sheet of each arm: `check` or, where it is registered, `registration`."""
     found = []
-    for arm in plan["arms"] if shows_patients(plan) else ():
+    for arm in pictured_arms(plan):
         if kind == "registration" and not arm["registered"]:
             continue
         words = f"{title} of all cases of {arm['name']}{_synthetic(plan, arm['name'])}"
@@ -120,7 +120,7 @@ def arm_sheets(run_dir: Path, plan: Plan, kind: str, title: str) -> list[Picture
 def case_sheets(run_dir: Path, plan: Plan) -> list[Picture]:
     """The sheets of the first test cases of each arm."""
     found = []
-    for arm in [arm["name"] for arm in plan["arms"]] if shows_patients(plan) else ():
+    for arm in [arm["name"] for arm in pictured_arms(plan)]:
         for case in list(tested(plan, arm))[:MOST_CASE_SHEETS]:
             words = f"{arm}, test case {case}{_synthetic(plan, arm)}"
             name = f"sheets/{case_sheet_name(arm, case)}"

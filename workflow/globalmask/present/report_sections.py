@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from globalmask.present.results import cells, read_json
 from globalmask.present.style import scenario_label, structure_label
 from globalmask.present.summary import averages, paper_of, structure_means
 from globalmask.present.tables import DASH, hours_number
-from globalmask.provenance import versions
+from globalmask.provenance import sha256, versions
 
 ASSUMPTIONS = Path(__file__).parent / "assumptions.tsv"
 MASK_GAP = 0.05  # Dice: training masks so much better than test masks teach a network to trust them too far
@@ -195,7 +194,7 @@ def assumptions() -> Grid:
 def provenance_rows(run_dir: Path, plan: Plan, scores: pd.DataFrame, runs: pd.DataFrame) -> Grid:
     """Seed, versions, devices, code digests of the trainings and the digest of the scores."""
     here = {"globalmask": __version__, **versions(*_REPORTED)}
-    digest = hashlib.sha256((run_dir / "scores.csv").read_bytes()).hexdigest()
+    digest = sha256(run_dir / "scores.csv")
     rows = [
         ["Run", str(plan["run"])],
         ["Seed", str(plan["seed"])],

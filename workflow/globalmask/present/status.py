@@ -11,16 +11,14 @@ import json
 import re
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from globalmask import matrix
 from globalmask.config import Config
-from globalmask.intake.cases import missing_data_block
-from globalmask.intake.cohort import Cohort
-from globalmask.matrix import Cell
+from globalmask.intake.cohort import cohorts_of
 from globalmask.network.lock import STALE_SECONDS
 
 if TYPE_CHECKING:
@@ -61,20 +59,24 @@ class Training:
 def places(config: Config, root: Path) -> list[Place]:
     """Every training of a run below the folder `root`: the mask networks, then the cells.
 
-    Raises UserError where a case table is missing.
+    Raises UserError where a case table is missing or unfit.
     """
-    cohorts = {name: Cohort.of(config, name) for name in config.arms}
-    if absent := [cohort.wanted for cohort in cohorts.values() if not cohort.rows]:
-        raise missing_data_block(absent)
+    cohorts = cohorts_of(config)
     cells = list(matrix.cells(config, {name: cohort.sizes for name, cohort in cohorts.items()}))
     run, logs = root / "results" / config.run, root / "logs" / config.run
-    networks = {
-        f"{cell.arm}/masks/{matrix.mask_set_of(config, cell)}": cell
-        for cell in cells
-        if config.mask_of(cell.variant, cell.arm).recipe == "learned"
-    }
+    learned = matrix.learned_sets(matrix.mask_sets(config, cells))
     return [
-        *_mask_networks(config, cohorts, networks, run, logs),
+        *(
+            Place(
+                f"{arm}/masks/{mask_set}/{part}",
+                run / arm / "masks" / mask_set / "networks" / part,
+                logs / arm / "masks" / mask_set / f"train_{part}.log",
+                run / "checkpoints" / arm / "masks" / mask_set / part / "lock.json",
+                config.arms[arm].mask_network.settings.max_steps,
+            )
+            for (arm, mask_set), cell in learned.items()
+            for part in cohorts[arm].mask_parts(cell)
+        ),
         *(
             Place(
                 cell.path,
@@ -86,24 +88,6 @@ def places(config: Config, root: Path) -> list[Place]:
             for cell in cells
         ),
     ]
-
-
-def _mask_networks(
-    config: Config, cohorts: dict[str, Cohort], sets: dict[str, Cell], run: Path, logs: Path
-) -> Iterator[Place]:
-    for path, cell in sets.items():
-        arm = config.arms[cell.arm]
-        train = cohorts[cell.arm].split(cell.replicate).train_order
-        full = config.mask_of(cell.variant, cell.arm).labels == "full"
-        budget = train if full else train[: cell.n]
-        for part in matrix.crossfit(budget, [], folds=arm.mask_network.crossfit_folds):
-            yield Place(
-                f"{path}/{part}",
-                run / path / "networks" / part,
-                logs / path / f"train_{part}.log",
-                run / "checkpoints" / path / part / "lock.json",
-                arm.mask_network.settings.max_steps,
-            )
 
 
 def look(place: Place) -> Training:

@@ -1,10 +1,6 @@
 """Targets and inputs of masks.smk."""
 
-LEARNED = {
-    key: cell
-    for key, cell in MASK_SETS.items()
-    if key[1] not in matrix.SETS_WITHOUT_TRAINING.values()
-}
+LEARNED = matrix.learned_sets(MASK_SETS)
 
 
 def cases_of_mask_set(arm, mask_set):

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from globalmask.errors import UserError, raise_all
+from globalmask.errors import UserError, in_case, raise_all
 from globalmask.intake.cases import COLUMNS, NEEDED, read_cases
 from globalmask.intake.sources.catalogue import Source
-from globalmask.provenance import write_text
+from globalmask.provenance import atomic_folder, write_text
 
 Progress = Callable[[Sequence["Case"]], Iterable["Case"]]
 
@@ -83,14 +81,6 @@ def bring(source: Source, start: Path, to: Path, options: Options, *, progress: 
         return Imported(to / "cases.tsv", len(rows), found.structures, found.notes)
 
 
-def in_case(fault: UserError, case: str, file: Path | None = None) -> list[UserError]:
-    """The single faults of `fault`, each with its case and, where it names none, a file."""
-    for part in fault.parts:
-        part.fields["case"] = case
-        part.fields["file"] = part.fields["file"] or file
-    return fault.parts
-
-
 def left_out_note(reasons: Mapping[str, str]) -> list[str]:
     """One sentence for each reason why cases were left out."""
     cases: dict[str, list[str]] = {}
@@ -105,21 +95,11 @@ def left_out_note(reasons: Mapping[str, str]) -> list[str]:
 @contextmanager
 def whole_folder(to: Path) -> Iterator[Path]:
     """A folder beside `to` that takes its name on success and vanishes otherwise; UserError for what the disk says."""
-    to = to.absolute()
-    partial = None
     try:
-        to.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".partial-{to.name}-", dir=to.parent))
-        yield partial
-        partial.chmod(0o777 & ~_umask())
-        if to.is_dir():
-            to.rmdir()
-        partial.rename(to)
+        with atomic_folder(to) as partial:
+            yield partial
     except OSError as error:
         raise UserError("A file could not be read or written.", file=error.filename or to, found=error) from error
-    finally:
-        if partial:
-            shutil.rmtree(partial, ignore_errors=True)
 
 
 def _refuse(source: Source, start: Path, to: Path, options: Options) -> None:
@@ -184,9 +164,3 @@ def _write_table(rows: Mapping[str, Mapping[str, Path | str]], partial: Path, so
 def _relative(value: Path | str, partial: Path) -> str:
     """A path from the table's folder; `partial` and `to` stand in one folder, so it holds for both."""
     return os.path.relpath(value, partial) if isinstance(value, Path) else value
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from globalmask.errors import UserError, raise_all
+from globalmask.errors import UserError, in_case, missing_library, raise_all
 from globalmask.imaging.images import SLICE_TOLERANCE_MM, image_like, read_image, write_image
-from globalmask.intake.sources.bring import Case, Found, Options, in_case
+from globalmask.intake.sources.bring import Case, Found, Options
 from globalmask.intake.sources.contours import ON_SLICE, fill, stack
 from globalmask.intake.sources.structures import EXAMPLE, Names, match, merge, missing, read_names
 
@@ -121,9 +121,7 @@ def _pydicom() -> Any:
     try:
         import pydicom
     except ModuleNotFoundError as error:
-        raise UserError(
-            "DICOM contours need pydicom, which is not installed.", todo='pip install "globalmask[dicom]"'
-        ) from error
+        raise missing_library(error) from None
     return pydicom
 
 
