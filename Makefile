@@ -5,7 +5,7 @@ VENV := .venv
 SNAKEMAKE := $(VENV)/bin/snakemake --cores $(CORES)
 ROOMS := $(filter-out __% commands,$(notdir $(basename $(filter-out %.typed,$(wildcard workflow/globalmask/*)))))
 
-.PHONY: demo worlds test test-report test-tutorial test-slurm faults lint fix dry unlock bench profile openkbp model average-head evidence peers nnunet docs rules census clean
+.PHONY: demo worlds test coverage test-report test-tutorial test-slurm faults lint fix dry unlock bench profile openkbp model average-head evidence peers nnunet docs rules census clean
 
 demo: $(VENV)/.installed  ## the whole workflow on the embedded synthetic cohort
 	$(SNAKEMAKE) --configfile workflow/config/demo.yaml --quiet rules
@@ -17,6 +17,9 @@ worlds: $(VENV)/.installed  ## two synthetic worlds: structures that the silhoue
 
 test: $(VENV)/.installed  ## the tests, but for faults, SLURM, large reports and the tutorial
 	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile --ignore tests/faults --ignore tests/slurm --ignore tests/report --ignore tests/tutorial $(PYTEST)
+
+coverage: $(VENV)/.installed  ## lines of the package that `make test` runs, and those that it does not
+	$(MAKE) test PYTEST="--cov --cov-report=term --cov-fail-under=90 $(PYTEST)"
 
 test-report: $(VENV)/.installed  ## reports of real size in headless Chromium: 300 trainings, and the demo's where it is made
 	$(VENV)/bin/python -m pytest tests/report -s $(PYTEST)

@@ -72,9 +72,9 @@ def prepare_label(
     """
     raw = read_image(raw_label_path)
     prepared = read_image(prepared_ct_path)
-    numbers = image_like(renumber(array_of(raw), values), raw)
     transform = None if transform_path is None else read_transform(transform_path)
-    write_image(resample(numbers, prepared, transform=transform, interpolation="nearest", outside=0), out_path)
+    label = resample(raw, prepared, transform=transform, interpolation="nearest", outside=0)
+    write_image(image_like(renumber(array_of(label), values), prepared), out_path)
 
 
 def renumber(label: np.ndarray, values: dict[int, int]) -> np.ndarray:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import os
 import tempfile
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -137,7 +138,7 @@ class Template:
         self.mask = array_of(resample(mask, self.grid, interpolation="nearest", outside=0)) > 0
         self.seen = array_of(resample(_ones(ct), self.grid, interpolation="nearest", outside=0)) > 0
 
-    @property
+    @cached_property
     def region(self) -> np.ndarray:
         """Where the metric looks (bool, z, y, x): the head and the air just around it."""
         return (ndimage.distance_transform_edt(~self.mask) * TEMPLATE_MM <= REGION_MM) & self.seen
