@@ -102,10 +102,13 @@ def plan(
 
 @app.command()
 def costs(run: Annotated[str, typer.Argument(help="name of a run below results/")]) -> None:
-    """What a run has cost so far, stage by stage, as a Markdown table."""
+    """What a run has cost so far, stage by stage, as a Markdown table; a second one beside the forecast of `plan`."""
     from globalmask.present import costs as stage
+    from globalmask.present.report_forecast import forecast_and_fact
 
     print(stage.as_markdown(stage.costs(Path("logs", run), Path("results", run))))
+    if compared := forecast_and_fact(Path("results", run)):
+        print(f"\n{compared.markdown()}")
 
 
 @app.command()

@@ -62,14 +62,16 @@ def stage_of_log(path: str) -> str:
     return next(stage for stage, pattern in LOGS.items() if re.search(pattern, path))
 
 
-def costs(logs: Path, results: Path) -> pd.DataFrame:
+def costs(logs: Path, results: Path, *, since: float = 0.0) -> pd.DataFrame:
     """One row a stage: `jobs`, `median_s`, `hours` of all jobs, `memory_mb` of the largest, `disk_mb`.
 
-    `logs` and `results` are the run's folders; a stage without a finished job has 0 jobs and NaN.
+    `logs` and `results` are the run's folders; a stage without a finished job has 0 jobs and NaN. Only jobs that ended
+    at `since` (seconds, as of files) or later count.
     """
     jobs = [
         pd.read_csv(path, sep="\t").assign(stage=stage_of_log(path.as_posix()))
         for path in logs.rglob("*.benchmark.tsv")
+        if path.stat().st_mtime >= since
     ]
     table = pd.concat(jobs) if jobs else pd.DataFrame(columns=["s", "max_rss", "stage"])
     for column in ("s", "max_rss"):

@@ -30,6 +30,7 @@ from globalmask.present.evidence_files import (
 )
 from globalmask.present.labels import labels_spent
 from globalmask.present.outputs import PAPER_FILES, Plan, answer_figure_name, shows_patients
+from globalmask.present.report_forecast import forecast_and_fact
 from globalmask.present.results import read_runs, read_scores
 from globalmask.present.tables import Table, build_tables, text_columns
 from globalmask.provenance import write_text
@@ -80,6 +81,7 @@ def _context(run_dir: Path, plan: Plan, scores: pd.DataFrame, runs: pd.DataFrame
         "assumptions": say.assumptions(),
         "splits": say.splits(run_dir, plan),
         "trainings": say.trainings(runs),
+        "forecast": forecast_and_fact(run_dir),
         "provenance": say.provenance_rows(run_dir, plan, scores, runs),
         "config": say.config_text(plan),
     }

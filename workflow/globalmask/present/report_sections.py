@@ -34,6 +34,11 @@ class Grid:
     flagged: set[int] = field(default_factory=set)
     note: str = ""
 
+    def markdown(self) -> str:
+        """The table as Markdown, and its note."""
+        lines = [self.header, ["---"] * len(self.header), *self.rows]
+        return "\n".join(["| " + " | ".join(line) + " |" for line in lines] + ["", self.note])
+
 
 def data_kind(plan: Plan) -> str:
     """`synthetic`, `real` or `mixed`."""
