@@ -174,6 +174,8 @@ def test_the_commented_shifts_of_the_config_are_the_default(repository):
         ("arms.brain.split", {"train": 0, "validation": 1, "test": 1}, "arms.brain.split.train", "auto"),
         ("arms.brain.split", "atuo", "expected: 'auto'", "section"),
         ("arms.brain.sizes", [0, 1], "arms.brain.sizes.0", "auto"),
+        ("trainings_per_gpu", 0, "'trainings_per_gpu'", "threads"),
+        ("trainings_per_gpu", 1.5, "'trainings_per_gpu'", "threads"),
         ("variants.modern.train", {"max_steps": "1e4"}, "write 10000, which YAML does not read as text", "write None"),
         ("arms.brain.clip_hu", [float("nan"), 1], "finite number", "write"),
         ("variants.modern.scenarios", ["ct", "ct"], "names a scenario twice", "expected"),

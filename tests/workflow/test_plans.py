@@ -177,6 +177,17 @@ def test_profiles_plan(checkout, profile):
     )
 
 
+def test_how_many_share_a_gpu_stands_in_no_command_but_that_of_the_plan(checkout):
+    def commands(most):
+        changed = ("--config", f"trainings_per_gpu={most}", "device=cuda")
+        told = checkout.snakemake("--dry-run", "--printshellcmds", "--configfile", TINY, *changed).stdout
+        return {line for line in told.splitlines() if "globalmask " in line}
+
+    one = commands(1)
+    assert sum("--device cuda" in command for command in one) > 2
+    assert ["globalmask write-plan" in command for command in one - commands(2)] == [True]
+
+
 def test_the_plan_of_a_run_counts_the_jobs_of_a_dry_run(checkout, monkeypatch):
     monkeypatch.chdir(checkout.folder)
     assert planned_jobs(checkout.folder / TINY, 1) == checkout.planned("--configfile", TINY)

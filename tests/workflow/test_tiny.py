@@ -143,6 +143,10 @@ def test_a_report_without_images_trains_and_registers_nothing_again(tiny_run):
     assert jobs == dict.fromkeys(("write_plan", "analyse", "judge", *presented), 1)
 
 
+def test_another_number_of_trainings_on_a_gpu_trains_and_predicts_nothing_again(tiny_run):
+    assert tiny_run.planned("models", "predictions", "scores", *CONFIG, "--config", "trainings_per_gpu=2") == {}
+
+
 def test_a_changed_test_label_reaches_no_model_and_no_prediction(tiny_run):
     tested = next(row for row in scores_of(tiny_run) if row["arm"] == "heart")["case"]
     label = tiny_run.folder / RUN / "heart" / "raw" / tested / "label.nii.gz"

@@ -241,6 +241,9 @@ class Config(Section):
     seed: int = Field(2022, ge=0)
     replicates: int = Field(1, ge=1, description="each a new subset draw, new weights and the next test fold")
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    trainings_per_gpu: int = Field(
+        1, ge=1, le=64, description="networks side by side on each GPU of one box, where device is cuda"
+    )
     threads: int = Field(1, ge=1, description="threads of one training on the CPU")
     images: Literal["all", "none"] = Field("all", description="none: no picture of a patient is drawn anywhere")
     data_dir: str | None = Field(None, description="the same for all arms that name none")

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 PACKAGE = Path(__file__).parent
-NOT_NUMERICAL = ("config", "errors", "matrix", "provenance", "progress", "interrupt", "lock")
+NOT_NUMERICAL = ("config", "errors", "matrix", "provenance", "progress", "interrupt", "lock", "slots")
 PARTIAL = ".partial-"
 RECORDS = "provenance"
 OUTSIDE = "outside/"

@@ -59,8 +59,8 @@ PYTHON = (
 # `exec`: SLURM's SIGTERM also ends a shell between, and with it the job, before a training has written its checkpoint.
 shell.prefix(
     f"set -euo pipefail; export PYTHONPATH={shlex.quote(PACKAGE_PARENT)} GLOBALMASK_RUN={shlex.quote(RUN)};"
-    # No parameter: whether a picture is drawn changes no number, so nothing has to run again.
-    f" export GLOBALMASK_IMAGES={CONFIG.images};"
+    # No parameters: whether a picture is drawn, or a GPU shared, changes no number, so nothing has to run again.
+    f" export GLOBALMASK_IMAGES={CONFIG.images} GLOBALMASK_TRAININGS_PER_GPU={CONFIG.trainings_per_gpu};"
     f' globalmask() {{{{ exec {PYTHON} -m globalmask "$@"; }}}}; '
 )
 

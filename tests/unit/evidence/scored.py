@@ -78,8 +78,11 @@ def plan_of(scores: pd.DataFrame, *, schedule: str = "one_cycle", folds: int = 1
     return {"run": "made_up", "arms": arms, "variants": variants}
 
 
-def write_run(folder: Path, scores: pd.DataFrame, *, pace: Value | None = None) -> Path:
-    """Write `scores.csv` and, of every training, a history that rises with `pace` steps and its record."""
+def write_run(folder: Path, scores: pd.DataFrame, *, pace: Value | None = None, **facts: object) -> Path:
+    """Write `scores.csv` and, of every training, a history that rises with `pace` steps and its record with `facts`.
+
+    Hours go with the pace and the step of the best validation with its square, so that a ratio tells which it is of.
+    """
     scores.to_csv(folder / "scores.csv", index=False)
     keys = ["arm", "variant", "scenario", "n_train", "replicate"]
     for arm, variant, scenario, n, replicate in scores[keys].drop_duplicates().itertuples(index=False):
@@ -89,6 +92,6 @@ def write_run(folder: Path, scores: pd.DataFrame, *, pace: Value | None = None) 
         wait = pace(scenario, n, replicate, 0) if pace else 100.0
         dice = np.where(steps >= wait, 0.8, 0.1)
         pd.DataFrame({"step": steps, "val_dice": dice}).to_csv(cell / "history.csv", index=False)
-        record = {"hours": wait / 100, "device": "cpu", "host": "here", "threads": 1}
+        record = {"hours": wait / 100, "best_step": wait**2, "device": "cpu", "host": "here", "threads": 1, **facts}
         (cell / "run.json").write_text(json.dumps(record), encoding="utf-8")
     return folder

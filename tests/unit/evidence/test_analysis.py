@@ -23,8 +23,8 @@ QUANTITIES = {
 }
 
 
-def analysed(folder, scores, *, pace=None, robustness=None, **plan):
-    write_run(folder, scores, pace=pace)
+def analysed(folder, scores, *, pace=None, robustness=None, facts=None, **plan):
+    write_run(folder, scores, pace=pace, **(facts or {}))
     if robustness is not None:
         robustness.to_csv(folder / "robustness.csv", index=False)
     analyse(run_dir=folder, plan=plan_of(scores, **plan), plan_path=PLAN_OF_ANALYSIS)
@@ -225,6 +225,16 @@ def test_steps_and_hours_at_a_constant_rate(tmp_path):
     assert "0.760" in steps.notice
     assert pick(found, "hours_ratio", "mask", n=2, space="").estimate == pytest.approx(0.5)
     assert pick(found, "hours_trend", "ct", "", space="").estimate == pytest.approx(-1)
+
+
+@pytest.mark.parametrize(("shared", "power"), [(1, 1), (2, 2), (None, 2)])
+def test_where_trainings_may_have_shared_a_gpu_their_steps_stand_for_hours(tmp_path, shared, power):
+    facts = {"device": "cuda: Fake", "trainings_per_gpu": shared}
+    found = analysed(tmp_path, scores_of(sizes=(1, 2, 4)), pace=pace, schedule="constant", facts=facts)
+    ratio = pick(found, "hours_ratio", "mask", n=2, space="")
+    trend = pick(found, "hours_trend", "ct", "", space="")
+    assert (ratio.estimate, trend.estimate) == (pytest.approx(0.5**power), pytest.approx(-power))
+    assert [("steps in place of hours" in row.notice) for row in (ratio, trend)] == [power == 2] * 2
 
 
 def test_under_a_schedule_convergence_is_not_judged(rows):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from analyses import SIZES, STRUCTURES, analysis, arm, plan, row, variant
 from globalmask.errors import UserError
 from globalmask.evidence.claims import COLUMNS, footnotes, judge, judge_claims
+from globalmask.evidence.clock import STEPS_FOR_HOURS
 from globalmask.evidence.published_numbers import published
 
 ALL_IDS = [f"C{number:02d}" for number in range(1, 38)]
@@ -237,6 +238,14 @@ def test_trends_fall(claim, quantity, scenario) -> None:
     assert verdict(claim, row(quantity, scenario, None, -1, -2, -0.5), run=brain)["verdict"] == "supported"
     assert verdict(claim, row(quantity, scenario, None, 1, 0.5, 2), run=brain)["verdict"] == "contradicted"
     assert verdict(claim, row(quantity, scenario, None, -1, -2, 0.5), run=brain)["verdict"] == "undecided"
+
+
+def test_a_trend_of_steps_in_place_of_hours_says_so() -> None:
+    fall = row("hours_trend", "ct", None, -1, -2, -0.5)
+    assert "steps" not in verdict("C35", fall, run=plan(arm("brain")))["rule"]
+    found = verdict("C35", fall | {"notice": f"other words; {STEPS_FOR_HOURS}"}, run=plan(arm("brain")))
+    assert (found["verdict"], found["unit"]) == ("supported", "log2 steps a doubling of n")
+    assert f"slope of log2 steps over log2 n ({STEPS_FOR_HOURS})" in found["rule"]
 
 
 def test_robustness_is_by_masks_made_again() -> None:

@@ -210,7 +210,7 @@ def test_each_case_gets_the_network_of_its_part(arm, tmp_path):
     with torch.no_grad():
         network.head.weight.zero_()
         network.head.bias.copy_(torch.tensor([5.0, -5.0]))
-    save_model(tmp_path / "k0.safetensors", network, {"clip_hu": header["clip_hu"]})
+    save_model(tmp_path / "k0.safetensors", network, {name: header[name] for name in ("clip_hu", "size_voxels")})
     predict_masks(
         networks={"all": folder / "networks/all/model.safetensors", "k0": tmp_path / "k0.safetensors"},
         parts={"a": "k0", "b": "all"},

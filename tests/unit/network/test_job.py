@@ -18,6 +18,7 @@ from globalmask.network import job
 from globalmask.network.checkpoint import LAST, Checkpoints
 from globalmask.network.loop import HISTORY
 from globalmask.network.model_file import load_model, read_header
+from globalmask.network.slots import Place
 
 HERE = Path(__file__).parent
 
@@ -59,12 +60,19 @@ def test_run_record(left_alone):
     assert run["cases"] == {"train": ["case_0", "case_1", "case_2"], "validation": ["case_10"]}
     assert (run["arm"], run["n"], run["steps"], run["attempts"]) == ("brain", 3, 30, 1)
     assert run["precision"] == "fp32" and run["device"] == "cpu" and run["threads"] == 1
+    assert run["trainings_per_gpu"] is None
     assert 0 < run["hours"] <= run["total_hours"]
     assert run["best_step"] == header["best_step"]
     best = max(float(row["val_dice"]) for row in rows(left_alone / "out" / "history.csv"))
     assert run["best_val_dice"] == pytest.approx(best)
     assert run["settings"]["channels"] == 2 and run["code"] == "code"
     assert load_model(left_alone / "out" / "model.safetensors")[1]["settings"] == run["settings"]
+
+
+def test_the_record_names_the_gpu_and_how_many_may_share_it(monkeypatch):
+    monkeypatch.setattr(job.torch.cuda, "get_device_name", lambda device: f"Fake {device.index}")
+    found = job._machine(Place(job.torch.device("cuda", 1), 2), 1)
+    assert (found["device"], found["trainings_per_gpu"]) == ("cuda: Fake 1", 2)
 
 
 def start(folder):

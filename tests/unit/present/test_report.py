@@ -266,3 +266,5 @@ def test_every_finished_training_is_listed_with_its_versions(small_run: Run) -> 
     assert rows["Seed"] == "20"
     assert re.fullmatch(r"480 rows, SHA-256 [0-9a-f]{64}", rows["scores.csv"])
     assert say.trainings(runs[:0]).rows == []
+    shared = runs.assign(device="cuda: Fake", trainings_per_gpu=2)
+    assert all("cuda: Fake (may be shared)" in row for row in say.trainings(shared).rows)

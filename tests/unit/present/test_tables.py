@@ -89,19 +89,33 @@ def test_a_centre_that_does_not_exist_is_counted_not_averaged() -> None:
     assert "for 26 training cases" in table.caption
 
 
-def test_hours_stand_beside_steps_published_hours_and_the_ratio() -> None:
+def hours_of(**record) -> Table:
+    """Table 5 of two trainings, with more fields of `run.json`."""
     plan = plan_of()
     plan["variants"][0]["scenarios"] = ["ct", "ct_mask"]
     cells = [("ct", 1200, 0.5), ("ct_mask", 300, 0.125)]
-    runs = pd.DataFrame(
-        [
-            {"arm": "brain", "variant": "modern", "scenario": s, "n": 1, "replicate": 0, "best_step": b, "hours": h}
-            for s, b, h in cells
-        ]
-    )
-    table = hours_table(plan, "brain", "modern", runs)
+    known = {"arm": "brain", "variant": "modern", "n": 1, "replicate": 0, **record}
+    runs = pd.DataFrame([{**known, "scenario": s, "best_step": b, "hours": h} for s, b, h in cells])
+    return hours_table(plan, "brain", "modern", runs)
+
+
+def test_hours_stand_beside_steps_published_hours_and_the_ratio() -> None:
+    table = hours_of()
     assert row_of(table, "1") == ["1", "1,200", "0.50", "204", "300", "0.12", "14", "4.0", "14.6"]
     assert row_of(table, "26") == ["26", "–", "–", "12", "–", "–", "2", "–", "6.0"]
+
+
+@pytest.mark.parametrize("shared", [2, None])
+def test_where_trainings_may_have_shared_a_gpu_steps_stand_in_place_of_hours(shared) -> None:
+    table = hours_of(device="cuda: Fake", trainings_per_gpu=shared)
+    assert table.header[1:3] == [("CT", "steps"), ("CT", "published hours")]
+    assert row_of(table, "1") == ["1", "1,200", "204", "300", "14", "4.0", "14.6"]
+    assert table.tidy["hours"].isna().all()
+    assert "steps in place of hours, because trainings may have shared a GPU." in table.caption
+    assert "(steps)" in table.title
+    alone = hours_of(device="cuda: Fake", trainings_per_gpu=1)
+    assert row_of(alone, "1")[2] == "0.50"
+    assert "in place of" not in alone.caption
 
 
 def test_numbers_are_short_and_missing_ones_are_dashes() -> None:

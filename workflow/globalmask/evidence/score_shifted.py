@@ -25,8 +25,8 @@ from globalmask.learn.inputs import Case
 from globalmask.learn.predict import probabilities_of
 from globalmask.masks.quality import lost_shares
 from globalmask.masks.record import read_box
-from globalmask.network.loop import resolve_device
 from globalmask.network.model_file import load_model
+from globalmask.network.slots import prediction_bytes, take
 from globalmask.network.unet import UNet
 
 
@@ -50,7 +50,8 @@ def score_shifted(
     holds the columns that are equal in all rows; `transforms` as in `score.score`.
     """
     torch.set_num_threads(threads)
-    network, header = load_model(model_path, str(resolve_device(device)))
+    network, header = load_model(model_path)
+    network.to(take(device, prediction_bytes(network, header["size_voxels"] ** 3)).device)
     rows: list[dict[str, Any]] = []
     for case, raw_label in raw_labels.items():
         label = read_image(Path(prepared_dir) / case / "label.nii.gz", case=case)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from globalmask.evidence.clock import STEPS_FOR_HOURS, clock
 from globalmask.evidence.crossed import Estimate, crossed_mean
 from globalmask.evidence.curves import (
     Reached,
@@ -133,12 +134,15 @@ def _reached(curves: Sequence[pd.DataFrame], target: float) -> Reached:
 
 
 def _hours(pairs: Sequence[tuple[Training, Training]]) -> Estimate:
-    hours = np.array([[training.record.get("hours") or math.nan for training in pair] for pair in pairs], float)
-    there = np.isfinite(hours).all(1) & (hours > 0).all(1) if len(hours) else np.zeros(0, bool)
+    counted = clock(training.record for pair in pairs for training in pair)
+    times = np.array([[training.record.get(counted) or math.nan for training in pair] for pair in pairs], float)
+    there = np.isfinite(times).all(1) & (times > 0).all(1) if len(times) else np.zeros(0, bool)
     if not there.any():
         return Estimate(math.nan).noted("no hours of both")
+    found = paired_ratio(*times[there].T)
+    if counted != "hours":
+        return found.noted(STEPS_FOR_HOURS)
     machines = {(t.record.get("device"), t.record.get("host"), t.record.get("threads")) for pair in pairs for t in pair}
-    found = paired_ratio(*hours[there].T)
     return found if len(machines) == 1 else found.noted("more than one kind of machine")
 
 
@@ -146,11 +150,13 @@ def _hours_trend(trainings: Trainings, scenario: str, sizes: Sequence[int]) -> E
     """Slope of log2 hours to the best validation over log2 n: -1 says that twice the cases take half the time."""
     runs = sorted({run for name, _, run in trainings if name == scenario})
     curves = [[trainings.get((scenario, n, run)) for n in sizes] for run in runs]
-    hours = np.array([[(t.record.get("hours") or math.nan) if t else math.nan for t in line] for line in curves], float)
-    whole = np.isfinite(hours).all(1) & (hours > 0).all(1) if len(hours) else np.zeros(0, bool)
+    counted = clock(training.record for line in curves for training in line if training)
+    times = np.array([[(t.record.get(counted) or math.nan) if t else math.nan for t in line] for line in curves], float)
+    whole = np.isfinite(times).all(1) & (times > 0).all(1) if len(times) else np.zeros(0, bool)
     if len(sizes) < 2 or not whole.any():
         return Estimate(math.nan).noted("no run has hours at two sizes or more, and at all of them")
-    return over_runs(np.log2(hours[whole]) @ slope_weights(sizes), 0)
+    found = over_runs(np.log2(times[whole]) @ slope_weights(sizes), 0)
+    return found if counted == "hours" else found.noted(STEPS_FOR_HOURS)
 
 
 def shift_rows(robustness: pd.DataFrame) -> Iterator[Row]:

@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 from globalmask.errors import UserError
+from globalmask.evidence.clock import STEPS_FOR_HOURS
 
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
 NOT_TESTABLE = "not testable on this data"
@@ -191,6 +192,9 @@ def _directed(claim: Claim, rule: Rule, found: Estimates) -> Outcome:
     judged = [_side(row, threshold, rule.side) for row in known]
     weakest = min(range(len(known)), key=lambda place: _margin(known[place], threshold, rule.side))
     row, (verdict, reason) = known[weakest], judged[weakest]
+    if STEPS_FOR_HOURS in row.notice:
+        words, unit = (text.replace("hours", "steps") for text in (rule.words, rule.unit))
+        rule = replace(rule, words=f"{words} ({STEPS_FOR_HOURS})", unit=unit)
     words = f"{rule.words} {reason}"
     if max(len(rows), rule.least) > 1:
         verdict, counted = _together([verdict for verdict, _ in judged], max(len(rows), rule.least))

@@ -17,8 +17,8 @@ import torch
 from globalmask.imaging.geometry import paste, sub_grid
 from globalmask.imaging.images import image_like, read_image, read_transform, write_image
 from globalmask.learn.inputs import Case, channels_of, load_case
-from globalmask.network.loop import resolve_device
 from globalmask.network.model_file import load_model
+from globalmask.network.slots import prediction_bytes, take
 from globalmask.network.unet import UNet
 from globalmask.prepare.grid import return_to_native
 
@@ -44,7 +44,8 @@ def predict(
     names the case whose mask a case gets (scenario `ct_wrongmask`), its own where it is not named.
     """
     torch.set_num_threads(threads)
-    network, header = load_model(model_path, str(resolve_device(device)))
+    network, header = load_model(model_path)
+    network.to(take(device, prediction_bytes(network, header["size_voxels"] ** 3)).device)
     for case in cases:
         mask_case = (mask_cases or {}).get(case)
         inputs = load_inputs(header, prepared_dir=prepared_dir, masks_dir=masks_dir, case=case, mask_case=mask_case)

@@ -23,8 +23,9 @@ from globalmask.imaging.images import array_of, image_like, read_image, read_tra
 from globalmask.imaging.intensity import scale_ct
 from globalmask.masks.record import largest_component, write_mask
 from globalmask.network.job import run_job
-from globalmask.network.loop import Sample, Seeds, State, resolve_device
+from globalmask.network.loop import Sample, Seeds, State
 from globalmask.network.model_file import load_model
+from globalmask.network.slots import prediction_bytes, take
 from globalmask.network.unet import UNet
 from globalmask.provenance import code_digest
 
@@ -99,8 +100,10 @@ def predict_masks(
     `stored_as` is the network's name in its file: "mask" where it travels in a model of structures.
     """
     torch.set_num_threads(threads)
-    place = str(resolve_device(device))
-    loaded = {part: load_model(networks[part], place, part=stored_as) for part in sorted(set(parts.values()))}
+    loaded = {part: load_model(networks[part], part=stored_as) for part in sorted(set(parts.values()))}
+    place = take(device, max(prediction_bytes(network, head["size_voxels"] ** 3) for network, head in loaded.values()))
+    for network, _ in loaded.values():
+        network.to(place.device)
     for case, part in parts.items():
         network, header = loaded[part]
         coarse = read_image(Path(coarse_dir) / case / "ct.nii.gz", case=case)

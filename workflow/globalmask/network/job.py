@@ -26,10 +26,10 @@ from globalmask.network.loop import (
     Seeds,
     State,
     fit,
-    resolve_device,
     resolve_precision,
 )
 from globalmask.network.model_file import save_model
+from globalmask.network.slots import Place, take, training_bytes
 from globalmask.network.unet import UNet, count_weights, initialise
 
 FACTS = ("arm", "variant", "scenario", "n", "replicate", "fold")
@@ -64,9 +64,9 @@ def run_job(
     with its SHA-256.
     """
     torch.set_num_threads(threads)
-    place = resolve_device(device)
-    precision = resolve_precision(settings.precision, place)
     network = UNet(train[0].inputs.shape[0], structures + 1, **_shape_of(settings))
+    place = take(device, training_bytes(network, [*train, *validation], settings.precision))
+    precision = resolve_precision(settings.precision, place.device)
     initialise(network, lambda layer: seeds.of(purpose, "weights", layer))
     mark = _fingerprint(train, validation, settings, [seeds.seed, seeds.arm, seeds.replicate, purpose])
     mark |= {"precision": precision, "code": code}
@@ -80,7 +80,7 @@ def run_job(
             validation,
             settings=settings,
             seeds=seeds,
-            device=place,
+            device=place.device,
             precision=precision,
             kept=kept,
             checkpoints=checkpoints,
@@ -144,9 +144,14 @@ def _outcome(state: State) -> dict[str, Any]:
     }
 
 
-def _machine(device: torch.device, threads: int) -> dict[str, Any]:
-    name = f"cuda: {torch.cuda.get_device_name(device)}" if device.type == "cuda" else "cpu"
-    return {"device": name, "host": socket.gethostname(), "threads": threads}
+def _machine(place: Place, threads: int) -> dict[str, Any]:
+    name = f"cuda: {torch.cuda.get_device_name(place.device)}" if place.device.type == "cuda" else "cpu"
+    return {
+        "device": name,
+        "trainings_per_gpu": place.trainings_per_gpu,
+        "host": socket.gethostname(),
+        "threads": threads,
+    }
 
 
 def _fingerprint(

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from globalmask import __version__
+from globalmask.evidence.clock import clock
 from globalmask.present.outputs import Plan, arm_of, full_size, variant_of, variants_of
 from globalmask.present.results import cells, read_json
 from globalmask.present.style import scenario_label, structure_label
@@ -156,7 +157,7 @@ def splits(run_dir: Path, plan: Plan) -> Grid:
 
 
 def trainings(runs: pd.DataFrame) -> Grid:
-    """One row a finished training: steps, best validation, hours, stop reason, device, attempts."""
+    """One row a finished training: steps, best validation, hours, stop reason, device (shared or not), attempts."""
     header = [
         "Arm",
         "Variant",
@@ -185,6 +186,7 @@ def trainings(runs: pd.DataFrame) -> Grid:
         ]
         text += [hours_number(_float(run.get(key))) for key in ("hours", "total_hours")]
         text += [_word(run.get(key)) for key in ("stop_reason", "device", "precision", "attempts")]
+        text[-3] += " (may be shared)" if clock([run]) != "hours" else ""
         rows.append(text)
     return Grid(header, rows)
 

@@ -2,8 +2,8 @@
 
 Each table is written as `.csv` (tidy: one row a cell, full precision), `.md` and `.tex` (booktabs).
 Tables 1, 2: Dice, mean (SD) over test cases; 3, 4: centre-of-mass distance in mm at full size;
-5, 6: optimiser steps and hours to the best validation score. Sizes and structures that only one side
-has are shown with a dash on the other.
+5, 6: optimiser steps and hours to the best validation score; steps alone where trainings may have shared a
+GPU. Sizes and structures that only one side has are shown with a dash on the other.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 import pandas as pd
 
+from globalmask.evidence.clock import STEPS_FOR_HOURS, clock
 from globalmask.present import mask_quality
 from globalmask.present.outputs import TABLE_NUMBERS, Plan, arm_of, editions, full_size, table_name, variant_of
 from globalmask.present.results import read_runs, read_scores
@@ -117,25 +118,31 @@ def com_table(plan: Plan, arm: str, variant: str, scores: pd.DataFrame, suffix: 
 
 
 def hours_table(plan: Plan, arm: str, variant: str, runs: pd.DataFrame, suffix: str = "") -> Table:
-    """Tables 5 and 6: steps and hours to the best validation score of each size and scenario."""
+    """Tables 5 and 6: steps, and hours where they count, to the best validation score of each size and scenario."""
     info, scenarios = arm_of(plan, arm), variant_of(plan, variant)["scenarios"]
     paper = paper_of(info, "training_hours")
     sizes = sorted({*info["sizes"], *paper["n_train"]})
-    tidy = pd.DataFrame([_hours_row(runs, paper, arm, variant, scenario, n) for n in sizes for scenario in scenarios])
-    rows = [_hours_text(tidy[tidy["n_train"] == n].set_index("scenario"), n, scenarios) for n in sizes]
+    mine = runs[(runs["arm"] == arm) & (runs["variant"] == variant)]
+    ours = ("steps", "hours") if clock(mine.to_dict("records")) == "hours" else ("steps",)
+    published = "published" if ours[-1] == "hours" else "published hours"
+    tidy = pd.DataFrame([_hours_row(mine, paper, arm, variant, scenario, n) for n in sizes for scenario in scenarios])
+    if ours[-1] == "steps":
+        tidy[["hours", "hours_sd"]] = math.nan
+    rows = [_hours_text(tidy[tidy["n_train"] == n].set_index("scenario"), n, scenarios, ours) for n in sizes]
     header = [("", "Training cases")]
     for scenario in scenarios:
-        header += [(scenario_label(scenario), column) for column in ("steps", "hours", "published")]
+        header += [(scenario_label(scenario), column) for column in (*ours, published)]
     if {"ct", "ct_mask"} <= set(scenarios):
-        header += [("CT / CT + mask", "hours"), ("CT / CT + mask", "published")]
+        header += [("CT / CT + mask", ours[-1]), ("CT / CT + mask", "published")]
     spread = ", mean (sample SD) over replicates" if plan["replicates"] > 1 else ""
+    counted = "" if ours[-1] == "hours" else f", {STEPS_FOR_HOURS}"
     caption = (
-        f"Training time of the {_data(info, arm)} models: optimiser steps and hours of training until the best "
-        f"validation score{spread}. The clock stops during validation; machines, precision and stopping rule differ "
-        f"from the paper's, so compare ratios, not hours. {_notes(info, tidy)}"
+        f"Training time of the {_data(info, arm)} models: optimiser {' and '.join(ours)} of training until the best "
+        f"validation score{spread}{counted}. The clock stops during validation; machines, precision and stopping rule "
+        f"differ from the paper's, so compare ratios, not hours. {_notes(info, tidy)}"
     )
     name = table_name(plan, arm, "hours", suffix)
-    title = _title(name, f"Training time (hours), {arm}", variant, suffix)
+    title = _title(name, f"Training time ({ours[-1]}), {arm}", variant, suffix)
     about = (tidy, list(range(len(rows))), info["synthetic"], _slips(info, "hours"))
     return _table(name, title, caption, header, rows, *about)
 
@@ -292,7 +299,7 @@ def _header(scenarios: Sequence[str]) -> list[tuple[str, str]]:
 def _hours_row(
     runs: pd.DataFrame, paper: pd.DataFrame, arm: str, variant: str, scenario: str, n: int
 ) -> dict[str, Any]:
-    cell = runs[(runs["arm"] == arm) & (runs["variant"] == variant) & (runs["scenario"] == scenario) & (runs["n"] == n)]
+    cell = runs[(runs["scenario"] == scenario) & (runs["n"] == n)]
     there = paper[(paper["scenario"] == scenario) & (paper["n_train"] == n)]["hours"]
     steps, hours = pd.to_numeric(cell["best_step"]), pd.to_numeric(cell["hours"])
     return {
@@ -309,20 +316,20 @@ def _hours_row(
     }
 
 
-def _hours_text(cells: pd.DataFrame, n: int, scenarios: Sequence[str]) -> list[str]:
+def _hours_text(cells: pd.DataFrame, n: int, scenarios: Sequence[str], ours: Sequence[str]) -> list[str]:
     row = [str(n)]
     for scenario in scenarios:
         cell = cells.loc[scenario]
-        steps, hours = _steps(cell["steps"]), hours_number(cell["hours"])
-        if not math.isnan(cell["hours_sd"]):
-            decimals = len(hours.partition(".")[2])
-            steps = f"{steps} ({_steps(cell['steps_sd'])})"
-            hours = f"{hours} ({cell['hours_sd']:.{decimals}f})"
-        row += [steps, hours, hours_number(cell["published_hours"])]
+        shown = {"steps": _steps(cell["steps"]), "hours": hours_number(cell["hours"])}
+        if not math.isnan(cell["steps_sd"]):
+            decimals = len(shown["hours"].partition(".")[2])
+            shown["steps"] += f" ({_steps(cell['steps_sd'])})"
+            shown["hours"] += f" ({cell['hours_sd']:.{decimals}f})"
+        row += [*(shown[name] for name in ours), hours_number(cell["published_hours"])]
     if {"ct", "ct_mask"} <= set(scenarios):
         ct, both = cells.loc["ct"], cells.loc["ct_mask"]
         row += [
-            _ratio(ct["hours"], both["hours"]),
+            _ratio(ct[ours[-1]], both[ours[-1]]),
             _ratio(ct["published_hours"], both["published_hours"]),
         ]
     return row
