@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 
 import pytest
@@ -15,8 +14,8 @@ def test_two_sigterms_at_once_end_it_where_it_looks():
     """As SLURM sends them at a time limit."""
     with delayed() as ask:
         ask.look()
-        os.kill(os.getpid(), signal.SIGTERM)
-        os.kill(os.getpid(), signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
         with pytest.raises(Interrupted, match="SIGTERM") as caught:
             ask.look()
     assert caught.value.exit_code == 128 + signal.SIGTERM
@@ -24,9 +23,9 @@ def test_two_sigterms_at_once_end_it_where_it_looks():
 
 def test_a_second_sigint_does_not_wait():
     with delayed() as ask:
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
         with pytest.raises(Interrupted):
             ask.look()
 
@@ -36,5 +35,5 @@ def test_handlers_are_as_before_afterwards():
     with delayed():
         pass
     with delayed():
-        os.kill(os.getpid(), signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
