@@ -18,12 +18,25 @@ GPU = "preset paper at 128^3, one GPU"
 
 LINES: dict[str, Line] = {
     "prepare.monai": Line(
-        HEART, "MONAI: LoadImage, Orientation, Spacing, ResizeWithPadOrCrop, SaveImage", "x", least=8
+        HEART,
+        "MONAI: LoadImage, Orientation, Spacing, ResizeWithPadOrCrop, SaveImage",
+        "x",
+        least=8,
+        reason="Both read by ITK, and reading and writing alone takes about a sixth of MONAI's time, so 8x cannot be"
+        " reached with ITK's reader. Next: isal's gzip in front of it (another dependency, not tried).",
     ),
     "prepare.torchio": Line(HEART, "TorchIO: ToCanonical, Resample, CropOrPad, save", "x", least=1),
     "prepare.nnunet": Line(HEART, "nnU-Net's reader, resampling (first order, as the others) and writer", "x", least=1),
     "prepare.files": Line(HEART, "reading and writing the same files alone", "x the time", most=1.25),
-    "registration.time": Line(HEADS, "ants.registration('Rigid') with its defaults", "x", least=3),
+    "registration.time": Line(
+        HEADS,
+        "ants.registration('Rigid') with its defaults",
+        "x",
+        least=3,
+        reason="These scans are small (128^3), so ANTs' own start is cheap, and 60 % of our time is ANTs too, the rest"
+        " the search that keeps cut heads from failing. Next: fewer tilts where the first one is good, and one level"
+        " of ANTs less; either moves every registration, so with the next change of the evidence.",
+    ),
     "registration.overlap": Line(
         HEADS, "its head-mask Dice, ours minus theirs where both succeed", "Dice", least=-0.01
     ),
@@ -57,7 +70,15 @@ LINES: dict[str, Line] = {
     "predict.monai": Line(PREDICT, "MONAI sliding_window_inference, same network", "x", least=1),
     "predict.nnunet": Line(PREDICT, "nnUNetPredictor, same network, no mirroring", "x", least=1),
     "predict.memory": Line(f"memory of a {PREDICT}", "what the network alone needs", "x the memory", most=1.3),
-    "score.monai": Line(SCORE, "MONAI metrics", "x", least=1),
+    "score.monai": Line(
+        SCORE,
+        "MONAI metrics",
+        "x",
+        least=1,
+        reason="Exact distances between meshes (evidence/surface.py says what they are worth) cost more than distances"
+        " between voxels; nearly all of it is VTK's search. Tried: a static cell locator under pymeshmetrics, the same"
+        " numbers to 1e-15 in 1/1.4 of the time, not enough for code of our own. Next: offer it to pymeshmetrics.",
+    ),
     "score.surface_distance": Line(SCORE, "surface-distance", "x"),
     "demo.share": Line(
         "whole demo, two cores", "sum of its jobs' pure work: share of the cores' time beside it", "%", most=25
