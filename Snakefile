@@ -152,5 +152,12 @@ rule report:
         REPORT,
 
 
+onsuccess:
+    asked = workflow.dag_settings
+    if (again := checked_again()) and asked.targets != {"check"} and not asked.forceall:
+        print(ONCE_MORE.format(", ".join(again)), file=sys.stderr)
+        sys.exit(1)
+
+
 onerror:
     print(FAILURE_HELP, file=sys.stderr)

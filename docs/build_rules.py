@@ -75,7 +75,7 @@ def _rooms() -> dict[str, list[str]]:
         text = (REPOSITORY / "workflow" / "rules" / f"{room}.smk").read_text(encoding="utf-8")
         found[room] = [
             _plain(name)
-            for name in re.findall(r'^(?:rule|checkpoint) (\w+):|f"((?:predict_cell|mask_learned)_)', text, re.M)
+            for name in re.findall(r'^rule (\w+):|f"((?:predict_cell|mask_learned)_)', text, re.M)
             for name in name
             if name
         ]

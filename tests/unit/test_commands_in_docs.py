@@ -48,8 +48,7 @@ INLINE = [(name, line) for name, text in PAGES.items() for line in commands(text
 @pytest.fixture(scope="module")
 def rules():
     files = [REPOSITORY / "Snakefile", *(REPOSITORY / "workflow" / "rules").glob("*.smk")]
-    named = re.compile(r"^(?:rule|checkpoint) (\w+):", re.M)
-    return {name for file in files for name in named.findall(file.read_text(encoding="utf-8"))}
+    return {name for file in files for name in re.findall(r"^rule (\w+):", file.read_text(encoding="utf-8"), re.M)}
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ def profile(repository):
 def rules(repository):
     """Text of every rule with a fixed name."""
     text = "\n".join(path.read_text(encoding="utf-8") for path in (repository / "workflow" / "rules").glob("*.smk"))
-    named = re.findall(r"^(?:rule|checkpoint) (\w+):\n(.*?)(?=^\S)", text + "\n#", re.MULTILINE | re.DOTALL)
+    named = re.findall(r"^rule (\w+):\n(.*?)(?=^\S)", text + "\n#", re.MULTILINE | re.DOTALL)
     return dict(named) | dict.fromkeys(re.findall(r"^use rule \w+ as (\w+)", text, re.MULTILINE), "")
 
 

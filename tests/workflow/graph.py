@@ -44,7 +44,7 @@ class Graph:
     @classmethod
     def of(cls, dry_run: str) -> Graph:
         """Read the output of `snakemake --dry-run --printshellcmds`."""
-        blocks = re.split(r"^(?:rule|localrule|checkpoint) (\w+):$", dry_run, flags=re.MULTILINE)[1:]
+        blocks = re.split(r"^(?:local)?rule (\w+):$", dry_run, flags=re.MULTILINE)[1:]
         return cls(_job(rule, text) for rule, text in zip(blocks[::2], blocks[1::2], strict=True))
 
     def of_rule(self, pattern: str) -> list[Job]:

@@ -64,6 +64,10 @@ shell.prefix(
     f' globalmask() {{{{ exec {PYTHON} -m globalmask "$@"; }}}}; '
 )
 
+ONCE_MORE = (
+    "The check has run again, and passed: {}. What follows from it was not planned before it had run. Give the same"
+    " command once more."
+)
 FAILURE_HELP = (
     f"A job failed. Its log is shown above and lies under {LOGS}/. After mending the cause, the same"
     " command goes on where it stopped. README.md, section Troubleshooting, lists the usual causes."

@@ -65,10 +65,7 @@ rule check_case:
         " --settings {params.settings:q} > {log:q} 2>&1"
 
 
-# What waits for it does so by `ancient` inputs, so that a case more reruns no other case. Snakemake 9.27 plans nothing
-# behind those while the check itself has to run (its issue 4166); behind a checkpoint it plans again, but where jobs are
-# grouped (profiles/slurm) it then ends before all of them have run.
-checkpoint check_cohort:
+rule check_cohort:
     """All cases of an arm together; stops the run when a case has a real fault."""
     input:
         checked_cases,
@@ -89,9 +86,6 @@ checkpoint check_cohort:
     shell:
         "globalmask check-cohort {input:q} --out {output:q}"
         " --settings {params.settings:q} > {log:q} 2>&1"
-
-
-rules.check_cohort.rule.is_checkpoint = not workflow.group_settings.overwrite_groups
 
 
 rule write_split:
