@@ -154,7 +154,11 @@ rule report:
 
 onsuccess:
     asked = workflow.dag_settings
-    if (again := checked_again()) and asked.targets != {"check"} and not asked.forceall:
+    if (
+        (again := checked_again())
+        and asked.targets != {"check"}
+        and not asked.forceall
+    ):
         print(ONCE_MORE.format(", ".join(again)), file=sys.stderr)
         sys.exit(1)
 
