@@ -5,6 +5,9 @@ VENV := .venv
 SNAKEMAKE := $(VENV)/bin/snakemake --cores $(CORES)
 ROOMS := $(filter-out __% commands,$(notdir $(basename $(filter-out %.typed,$(wildcard workflow/globalmask/*)))))
 
+# The run of the workflow first, for it takes longest.
+TESTS := tests/workflow/test_tiny.py tests/workflow tests/real tests/unit
+
 .PHONY: demo worlds test coverage test-report test-tutorial test-slurm faults lint fix dry unlock bench profile openkbp model average-head evidence peers nnunet docs rules census clean
 
 demo: $(VENV)/.installed  ## the whole workflow on the embedded synthetic cohort
@@ -16,7 +19,7 @@ worlds: $(VENV)/.installed  ## two synthetic worlds: structures that the silhoue
 	$(VENV)/bin/globalmask compare-worlds --run results/worlds
 
 test: $(VENV)/.installed  ## the tests, but for faults, SLURM, large reports and the tutorial
-	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile --ignore tests/faults --ignore tests/slurm --ignore tests/report --ignore tests/tutorial $(PYTEST)
+	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(TESTS) $(PYTEST)
 
 coverage: $(VENV)/.installed  ## lines of the package that `make test` runs, and those that it does not
 	$(MAKE) test PYTEST="--cov --cov-report=term --cov-fail-under=90 $(PYTEST)"

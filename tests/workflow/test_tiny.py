@@ -337,3 +337,14 @@ def test_a_training_killed_in_the_middle_ends_with_the_same_weights(tiny_run):
     tiny_run.snakemake("--unlock", *CONFIG)
     tiny_run.snakemake(target, *CONFIG)
     assert model.read_bytes() == whole
+
+
+def test_the_report_of_snakemake_shows_tables_figures_and_sheets(tiny_run, monkeypatch):
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    tiny_run.snakemake(*CONFIG, "--report", "snakemake_report.html")
+    page = (tiny_run.folder / "snakemake_report.html").read_text(encoding="utf-8")
+    for told in ("Tables", "Figures", "Sheets", "table1_dice_brain", "fig4", "check_heart"):
+        assert told in page
+    assert "keep the paper" in page
+    assert "is <strong>synthetic</strong>" in page

@@ -21,7 +21,15 @@ def test_two_sigterms_at_once_end_it_where_it_looks():
     assert caught.value.exit_code == 128 + signal.SIGTERM
 
 
-def test_a_second_sigint_does_not_wait():
+@pytest.fixture
+def ctrl_c():
+    """SIGINT as a terminal has it; a shell's background jobs ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_second_sigint_does_not_wait(ctrl_c):
     with delayed() as ask:
         signal.raise_signal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
