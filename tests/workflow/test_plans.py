@@ -9,7 +9,6 @@ import shutil
 import pytest
 
 from checkout import STAGES
-from globalmask import config, matrix
 from globalmask.present.forecast import planned_jobs
 from workflow.conftest import TINY
 
@@ -148,15 +147,10 @@ def test_the_two_worlds_plan(checkout):
 
 
 @pytest.mark.real
-def test_a_real_config_plans_its_trainings(checkout, real_data):
-    config = ("--configfile", "workflow/config/openkbp.yaml", "--config", f"data_dir={real_data}/openkbp")
-    assert checkout.planned(*config)["train"] == 6 * 3 * 3
-
-
-def test_the_ladder_has_ten_rungs(repository):
-    settings = config.read(repository / "workflow" / "config" / "ladder.yaml")
-    sizes = {"brain": settings.arms["brain"].sizes}
-    assert len(list(matrix.cells(settings, sizes))) == 10 * 2 * 2 * 3
+@pytest.mark.parametrize(("name", "trainings"), [("openkbp", 6 * 3 * 3), ("ladder", 10 * 2 * 2 * 3)])
+def test_the_real_configs_plan_their_trainings(checkout, real_data, name, trainings):
+    config = ("--configfile", f"workflow/config/{name}.yaml", "--config", f"data_dir={real_data}/openkbp")
+    assert checkout.planned("models", *config)["train"] == trainings
 
 
 def test_every_stage_is_a_target(checkout):

@@ -28,12 +28,19 @@ def tables(*, free: tuple[float, float], fixed: tuple[float, float]) -> tuple[pd
         ((0.30, 0.60), (0.91, 0.95), [True, True]),
         ((0.64, 0.60), (0.91, 0.95), [False, True]),
         ((0.62, 0.60), (0.89, 0.95), [True, False]),
+        ((0.62, 0.60), (0.88, 0.90), [True, False]),
     ],
 )
 def test_bounds(free, fixed, holds):
     means = compare_worlds(*tables(free=free, fixed=fixed))
     assert means["holds"].tolist() == holds
     assert means["mask_only"].tolist() == [free[0], fixed[0]]
+
+
+def test_a_network_near_the_atlas_does_not_tell_the_worlds_apart():
+    scores, known = tables(free=(0.62, 0.60), fixed=(0.91, 0.95))
+    known.loc[(known["arm"] == "fixed") & (known["method"] == "atlas"), "dice"] = 0.82
+    assert compare_worlds(scores, known)["holds"].tolist() == [True, False]
 
 
 def test_a_broken_bound_is_an_error_and_the_numbers_are_printed(tmp_path, capsys):
