@@ -2,6 +2,8 @@
 PYTHON ?= python3.11
 CORES ?= 2
 VENV := .venv
+# Labels of two readers: a clone of the data's repository, or a folder of its label maps (docs/data.md).
+TCIA_DEEPMIND ?= ../shared/data/deepmind_tcia_labels
 SNAKEMAKE := $(VENV)/bin/snakemake --cores $(CORES)
 ROOMS := $(filter-out __% commands,$(notdir $(basename $(filter-out %.typed,$(wildcard workflow/globalmask/*)))))
 
@@ -78,6 +80,9 @@ average-head: $(VENV)/.installed  ## the average head of that model, from the ev
 evidence: $(VENV)/.installed  ## docs/evidence.md: train the cells that are missing, then rebuild its numbers
 	$(VENV)/bin/python docs/train_evidence.py --cores $(CORES)
 	$(VENV)/bin/python docs/build_evidence.py
+
+data/tcia-deepmind/cases.tsv: | $(VENV)/.installed
+	$(VENV)/bin/globalmask import tcia-deepmind $(TCIA_DEEPMIND) data/tcia-deepmind
 
 docs: $(VENV)/.installed  ## the reference of the Python package, from its docstrings: build/docs/index.html
 	$(VENV)/bin/python -W error -W "ignore:Cannot determine where globalmask.config.TrainOverrides" \

@@ -2,13 +2,14 @@
 
     .venv/bin/python docs/build_evidence.py
 
-`rebuilt` makes the run of those cells in a folder of its own: scores, statistics, verdicts. Every number of the page
+`rebuilt` makes the runs of those cells in folders of their own: scores, statistics, verdicts. Every number of the page
 stands between two marks, and a test compares it with what the cells give.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 import tempfile
@@ -18,12 +19,13 @@ from pathlib import Path
 import pandas as pd
 
 from globalmask.evidence.analysis import analyse
+from globalmask.evidence.beyond_atlas import beyond_atlas
 from globalmask.evidence.claims import judge_claims
 from globalmask.evidence.reference import against_reference
 from globalmask.evidence.score import gather
 from globalmask.present import report_evidence as say
 from globalmask.present import style
-from globalmask.present.answer import Answer, answers, sentence
+from globalmask.present.answer import Answer, answers, estimate_text, sentence
 from globalmask.present.evidence_files import read_analysis, read_analysis_record, read_claims, read_floors
 from globalmask.present.figures_context import context_figure
 from globalmask.present.figures_gain import gain_figure
@@ -38,8 +40,15 @@ ANALYSIS_PLAN = ROOT / "workflow" / "config" / "analysis_plan.yaml"
 BLOCK = re.compile(r"(<!-- (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
-def rebuilt(data: Path, run_dir: Path) -> None:
-    """Fill `run_dir` with the run that the cells below `data` make: scores, analysis, claims."""
+def rebuilt(data: Path, folder: Path) -> None:
+    """Make the runs of `data`: `folder/evidence` and, where its cells are there, `folder/readers`."""
+    for name, kept in (("evidence", data), ("readers", data / "readers")):
+        if (kept / "cells").is_dir():
+            rebuild_run(kept, folder / name)
+
+
+def rebuild_run(data: Path, run_dir: Path) -> None:
+    """Fill `run_dir` with the run that the cells of `data` make: scores, analysis, claims."""
     shutil.copytree(data / "cells", run_dir, dirs_exist_ok=True)
     for name in ("plan.json", "floors.csv"):
         if (data / name).is_file():
@@ -72,8 +81,9 @@ def replicates_in(scores: pd.DataFrame) -> dict[str, int]:
     return {str(n): int(count) for n, count in scores.groupby("n_train")["replicate"].nunique().items()}
 
 
-def blocks(run_dir: Path) -> dict[str, str]:
-    """The text between the marks of the page, by the name of the mark."""
+def blocks(folder: Path) -> dict[str, str]:
+    """The text between the marks of the page, by the name of the mark, from what `rebuilt` made."""
+    run_dir = folder / "evidence"
     plan, scores = plan_of(run_dir), read_scores(run_dir)
     analysis, record = read_analysis(run_dir), read_analysis_record(run_dir)
     found = answers(plan, analysis)
@@ -93,6 +103,8 @@ def blocks(run_dir: Path) -> dict[str, str]:
         "curves": text_of(say.curves(analysis)),
         "collapses": text_of(say.collapses(analysis)),
         "limits": text_of(say.limits(plan, read_floors(run_dir))),
+        "atlas": atlas_text(run_dir),
+        "readers": readers_text(folder / "readers"),
         "verdicts": "".join(verdicts_text(verdict, rows) for verdict, rows in judged),
         "plan": plan_text(record),
     }
@@ -143,6 +155,27 @@ def reference_text(scores: pd.DataFrame, folder: Path) -> str:
         rows.append([*about, *values, interval, str(gap.cases), str(gap.runs), found.verdict])
     records = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
     return text_of(Grid(header, rows)) + "".join(record_text(record) for record in records) + "\n"
+
+
+def atlas_text(run_dir: Path) -> str:
+    """The mask alone against the label atlas of the same training cases, structure by structure."""
+    header = ["Arm", "Structure", "n", "Mask alone", "Label atlas", "Difference (95 % interval)", "Two readers"]
+    rows = []
+    for found in beyond_atlas(read_scores(run_dir), read_floors(run_dir)):
+        gap = found.difference
+        about = found.arm, style.structure_label(found.structure), str(found.n_train)
+        ceiling = "–" if math.isnan(found.readers) else f"{found.readers:.3f}"
+        interval = estimate_text(gap.estimate, gap.low, gap.high)
+        tested = f"{gap.runs} × {gap.cases}"
+        rows.append([*about, f"{found.network:.3f}", f"{found.atlas:.3f}", interval, ceiling, tested])
+    return text_of(Grid([*header, "Runs × cases"], rows))
+
+
+def readers_text(run_dir: Path) -> str:
+    """The run of the label sets of two readers: how much of it is there, and its networks against their atlas."""
+    if not run_dir.is_dir():
+        return "Not trained yet.\n\n"
+    return f"{planned_text(run_dir, read_scores(run_dir))}\n\n{atlas_text(run_dir)}"
 
 
 def record_text(record: dict) -> str:
@@ -217,12 +250,12 @@ def draw(run_dir: Path) -> None:
 def main() -> None:
     """Write the page, the two tables behind it and the figures."""
     with tempfile.TemporaryDirectory() as folder:
+        rebuilt(DATA, Path(folder))
         run_dir = Path(folder) / "evidence"
-        rebuilt(DATA, run_dir)
         for name in ("analysis.csv", "claims.csv"):
             shutil.copyfile(run_dir / name, DATA / name)
         draw(run_dir)
-        PAGE.write_text(page(PAGE.read_text(encoding="utf-8"), blocks(run_dir)), encoding="utf-8")
+        PAGE.write_text(page(PAGE.read_text(encoding="utf-8"), blocks(Path(folder))), encoding="utf-8")
 
 
 if __name__ == "__main__":

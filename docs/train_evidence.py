@@ -1,4 +1,4 @@
-"""Train the cells of `workflow/config/evidence.yaml` that `docs/evidence/cells` does not hold; keep the finished.
+"""Train the cells of the evidence that `docs/evidence` does not hold yet, and keep the finished ones there.
 
 .venv/bin/python docs/train_evidence.py [--cores 2] [--only WORD ...]     `make evidence` calls it; stop it at any time
 
@@ -14,77 +14,111 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from globalmask import config, matrix
 from globalmask.intake.cohort import Cohort
 
 ROOT = Path(__file__).parents[1]
-CONFIG = ROOT / "workflow" / "config" / "evidence.yaml"
-CELLS = ROOT / "docs" / "evidence" / "cells"
-RESULTS = ROOT / "results" / "evidence"
 KEPT = ("history.csv", "run.json", "scores.csv")
 
 
-def all_cells() -> list[matrix.Cell]:
-    """Every cell of the evidence, replicate by replicate, the variants in the order of the config."""
-    settings = config.read(CONFIG)
-    sizes = {name: Cohort.of(settings, name).sizes for name in settings.arms}
-    variants = list(settings.variants)
-    return sorted(
-        matrix.cells(settings, sizes), key=lambda cell: (cell.arm, variants.index(cell.variant), cell.replicate)
-    )
+@dataclass(frozen=True)
+class Run:
+    """A config of `workflow/config`, and the folder that keeps what is finished of it.
+
+    `table` is a case table that `make` brings, where the run has one.
+    """
+
+    name: str
+    kept: Path
+    table: str = ""
+
+    @property
+    def config(self) -> Path:
+        return ROOT / "workflow" / "config" / f"{self.name}.yaml"
+
+    @property
+    def results(self) -> Path:
+        return ROOT / "results" / self.name
+
+    @property
+    def cells(self) -> list[matrix.Cell]:
+        """Every cell, replicate by replicate, the variants in the order of the config."""
+        settings = config.read(self.config)
+        sizes = {name: Cohort.of(settings, name).sizes for name in settings.arms}
+        variants = list(settings.variants)
+        return sorted(
+            matrix.cells(settings, sizes), key=lambda cell: (cell.arm, variants.index(cell.variant), cell.replicate)
+        )
+
+    def missing(self, words: Sequence[str] = ()) -> list[matrix.Cell]:
+        """Cells that are not kept yet, of those with all `words` in their path."""
+        wanted = [cell for cell in self.cells if all(word in f"/{cell.path}/" for word in words)]
+        return [cell for cell in wanted if not finished(self.kept / "cells" / cell.path)]
+
+    def collect(self) -> int:
+        """Keep the finished cells that are not kept yet; returns how many."""
+        new = [cell.path for cell in self.missing() if finished(self.results / cell.path)]
+        for path in new:
+            keep_cell(self.results / path, self.kept / "cells" / path)
+        return len(new)
+
+    def keep_plan_and_floors(self) -> None:
+        """Keep the run's plan, without its config (it holds paths of the machine), and the floors and ceilings."""
+        plan = json.loads((self.results / "plan.json").read_text(encoding="utf-8"))
+        del plan["config"]
+        (self.kept / "plan.json").write_text(json.dumps(plan, indent=1) + "\n", encoding="utf-8")
+        shutil.copyfile(self.results / "floors.csv", self.kept / "floors.csv")
+
+    def make(self, targets: Sequence[Path], cores: int) -> None:
+        """Have Snakemake make these files below `results`; ends where it fails."""
+        files = [path.relative_to(ROOT).as_posix() for path in targets]
+        command = [sys.executable, "-m", "snakemake", *files, "--cores", str(cores), "--configfile", str(self.config)]
+        done = subprocess.run([*command, "--quiet", "rules"], cwd=ROOT, check=False)
+        if done.returncode:
+            sys.exit(done.returncode)
 
 
-def finished(cell: matrix.Cell, folder: Path = CELLS) -> bool:
-    return all((folder / cell.path / name).is_file() for name in KEPT)
+EVIDENCE = ROOT / "docs" / "evidence"
+RUNS = (Run("evidence", EVIDENCE), Run("readers", EVIDENCE / "readers", table="data/tcia-deepmind/cases.tsv"))
 
 
-def collect(results: Path) -> int:
-    """Copy the finished cells of `results/evidence` that are not kept yet; returns how many."""
-    new = [cell for cell in all_cells() if finished(cell, results) and not finished(cell)]
-    for cell in new:
-        target = CELLS / cell.path
-        target.mkdir(parents=True, exist_ok=True)
-        record = json.loads((results / cell.path / "run.json").read_text(encoding="utf-8"))
-        for name in ("host", "inputs"):
-            record.pop(name, None)
-        (target / "run.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-        for name in ("history.csv", "scores.csv"):
-            shutil.copyfile(results / cell.path / name, target / name)
-    return len(new)
+def finished(folder: Path) -> bool:
+    return all((folder / name).is_file() for name in KEPT)
+
+
+def keep_cell(source: Path, target: Path) -> None:
+    """Copy a finished cell, its record without what tells of the machine."""
+    target.mkdir(parents=True, exist_ok=True)
+    record = json.loads((source / "run.json").read_text(encoding="utf-8"))
+    for name in ("host", "inputs"):
+        record.pop(name, None)
+    (target / "run.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    for name in ("history.csv", "scores.csv"):
+        shutil.copyfile(source / name, target / name)
 
 
 def main() -> None:
-    """Train, score and collect batch by batch; then what needs no training."""
+    """Train, score and keep batch by batch; then what needs no training."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--cores", type=int, default=2)
     options.add_argument("--only", nargs="*", default=[], help="words in a cell's path, as /paper/ or /n4/")
     given = options.parse_args()
-    missing = [cell for cell in all_cells() if not finished(cell) and all(word in cell.path for word in given.only)]
-    print(f"{len(missing)} cells of {len(all_cells())} are missing")
-    batches = itertools.groupby(missing, key=lambda cell: (cell.arm, cell.variant, cell.replicate))
-    for batch, cells in batches:
-        make([f"results/evidence/{cell.path}/scores.csv" for cell in cells], given.cores)
-        print(f"{' '.join(map(str, batch))}: {collect(RESULTS)} cells kept", flush=True)
-    make(["results/evidence/plan.json", "results/evidence/floors.csv"], given.cores)
-    keep_plan_and_floors(RESULTS)
-
-
-def make(targets: list[str], cores: int) -> None:
-    """Have Snakemake make these files; ends where it fails."""
-    command = [sys.executable, "-m", "snakemake", *targets, "--cores", str(cores), "--configfile", str(CONFIG)]
-    done = subprocess.run([*command, "--quiet", "rules"], cwd=ROOT, check=False)
-    if done.returncode:
-        sys.exit(done.returncode)
-
-
-def keep_plan_and_floors(results: Path) -> None:
-    """Copy the run's plan, without its config (it holds paths of the machine), and the floors and ceilings."""
-    plan = json.loads((results / "plan.json").read_text(encoding="utf-8"))
-    del plan["config"]
-    (CELLS.parent / "plan.json").write_text(json.dumps(plan, indent=1) + "\n", encoding="utf-8")
-    shutil.copyfile(results / "floors.csv", CELLS.parent / "floors.csv")
+    for run in RUNS:
+        missing = run.missing(given.only)
+        print(f"{run.name}: {len(missing)} cells are missing", flush=True)
+        if missing and run.table:
+            subprocess.run(["make", run.table], cwd=ROOT, check=True)
+        batches = itertools.groupby(missing, key=lambda cell: (cell.arm, cell.variant, cell.replicate))
+        for batch, cells in batches:
+            run.make([run.results / cell.path / "scores.csv" for cell in cells], given.cores)
+            print(f"{' '.join(map(str, batch))}: {run.collect()} cells kept", flush=True)
+        if missing:
+            run.make([run.results / "plan.json", run.results / "floors.csv"], given.cores)
+            run.keep_plan_and_floors()
 
 
 if __name__ == "__main__":
