@@ -151,12 +151,11 @@ def write_floors(run_dir: Path, plan: dict[str, Any]) -> None:
     rows = []
     for arm in plan["arms"]:
         about = {"run": plan["run"], "data": "synthetic" if arm["synthetic"] else "real", "arm": arm["name"]}
-        about |= {"replicate": 0, "fold": 0, "space": "crop"}
+        about |= {"replicate": 0, "fold": 0}
         for case in arm["test_cases"]["0"]:
             for structure in arm["structures"]:
-                at = about | {"case": case, "structure": structure}
+                at = about | {"case": case, "structure": structure, "space": "crop", "n_train": ""}
                 rows += [at | {"method": "atlas", "n_train": n, "dice": 0.3 + 0.04 * np.log2(n)} for n in arm["sizes"]]
-                rows += [
-                    at | {"method": m, "n_train": "", "dice": d} for m, d in (("resampling", 0.93), ("readers", 0.85))
-                ]
+                rows.append(at | {"method": "resampling", "dice": 0.93})
+                rows.append(at | {"method": "readers", "dice": 0.85, "space": "native"})
     pd.DataFrame(rows).to_csv(run_dir / "floors.csv", index=False)

@@ -82,11 +82,11 @@ def test_an_arm_without_any_estimate_is_still_drawn() -> None:
     plt.close("all")
 
 
-def test_floors_are_means_of_structures_of_the_prepared_grid(tmp_path: Path) -> None:
+def test_floors_are_means_of_structures_of_the_prepared_grid_and_readers_of_their_own(tmp_path: Path) -> None:
     rows = ["run,data,arm,method,n_train,replicate,fold,case,structure,space,dice"]
     rows += ["r,real,brain,atlas,1,0,0,a,eye,crop,0.2", "r,real,brain,atlas,1,0,0,b,eye,crop,0.4"]
     rows += ["r,real,brain,atlas,1,0,0,a,stem,crop,0.5", "r,real,brain,atlas,1,0,0,a,stem,native,0.9"]
-    rows += ["r,real,brain,readers,,,,a,stem,crop,0.8", "r,real,heart,readers,,,,a,stem,crop,0.1"]
+    rows += ["r,real,brain,readers,,,,a,stem,native,0.8", "r,real,heart,readers,,,,a,stem,native,0.1"]
     (tmp_path / "floors.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     levels = floor_levels(read_floors(tmp_path), "brain").set_index("method")
     assert levels.loc["atlas", "dice"] == pytest.approx((0.3 + 0.5) / 2)

@@ -27,11 +27,13 @@ METHOD_LINES: dict[str, style.Look] = {
 
 
 def floor_levels(floors: pd.DataFrame, arm: str) -> pd.DataFrame:
-    """Mean Dice (over structures, then cases and replicates; prepared grid) of each method and size of an arm.
+    """Mean Dice (over structures, then cases and replicates) of each method and size of an arm.
 
-    Columns method, n_train (NaN for a ceiling that has no size), dice, cases.
+    On the prepared grid; two readers are compared on the scan's own, where both have drawn. Columns method, n_train
+    (NaN for a ceiling that has no size), dice, cases.
     """
-    mine = pick(floors, arm=arm, space="crop")
+    mine = pick(floors, arm=arm)
+    mine = mine[mine["space"] == np.where(mine["method"] == "readers", "native", "crop")]
     keys = ["method", "n_train"]
     grouped = mine.groupby([*keys, "structure"], dropna=False, sort=False)["dice"].mean().reset_index()
     means = grouped.groupby(keys, dropna=False, sort=False)["dice"].mean().reset_index()
