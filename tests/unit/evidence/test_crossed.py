@@ -68,6 +68,16 @@ def test_where_every_run_has_its_own_cases_it_is_the_t_over_runs():
     assert found.df == 2
 
 
+def test_two_runs_that_agree_by_chance_are_not_surer_than_their_cases():
+    found = crossed_mean([0, 1, 2, 3], [0, 0, 1, 1], [1, 3, 0, 4.02])  # runs differ by 0.01, cases by far more
+    over_cases = stats.sem([1, 3, 0, 4.02])
+    assert found.error == pytest.approx(over_cases)
+    assert found.high - found.low == pytest.approx(2 * stats.t.ppf(0.975, 3) * over_cases)
+    five = crossed_mean(range(10), np.repeat(range(5), 2), [1, 3, 0, 4.02, 1, 3.01, 2, 2.02, -1, 5])
+    assert five.error < stats.sem([1, 3, 0, 4.02, 1, 3.01, 2, 2.02, -1, 5]) / 10
+    assert five.df == 4
+
+
 def test_in_folds_the_variances_are_unbiased():
     rng = np.random.default_rng(4)
     case, run = np.array([0, 1, 2, 3, 0, 1, 2, 3]), np.array([0, 0, 1, 1, 2, 2, 3, 3])

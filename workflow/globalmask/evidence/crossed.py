@@ -7,7 +7,8 @@ tests every case, or each run tests the cases of its fold. Method:
    analysis of variance where every run tests every case.
 2. A variance that comes out at or below zero is left out, and the others are estimated again.
 3. The variance of the mean follows; its degrees of freedom are Satterthwaite's (Biometrics 2:110, 1946).
-4. Where no case is seen by two runs, runs are independent groups: the t interval over them is exact.
+4. Where no case is seen by two runs, runs are independent groups: the t interval over them is exact. Fewer than
+   `FEWEST_RUNS` can agree by chance, so there the t interval over cases is taken where it is the wider one.
 
 `evidence.simulate` counts how often its test finds an effect where there is none.
 """
@@ -221,16 +222,25 @@ def crossed_mean(case: ArrayLike, run: ArrayLike, value: ArrayLike, *, level: fl
     if np.ptp(known) < EQUAL:
         return _equal(found)
     fit = design.fit(known)
-    return with_interval(found, math.sqrt(fit.variance[0]), float(fit.df[0]))
+    spreads = [(math.sqrt(fit.variance[0]), float(fit.df[0]))]
+    if design.cases == design.size and design.runs < FEWEST_RUNS:
+        spreads.append((t_interval(known)[1], design.size - 1.0))
+    error, df = max(spreads, key=lambda spread: half_width(spread[0], spread[1], level))
+    return with_interval(found, error, df)
 
 
 def with_interval(found: Estimate, error: float, df: float) -> Estimate:
     """An estimate with the t interval and, where there are runs enough, the p of its standard error."""
-    half = float(stats.t.ppf((1 + found.level) / 2, df)) * error
+    half = half_width(error, df, found.level)
     found = replace(found, low=found.estimate - half, high=found.estimate + half, error=error, df=df)
     if found.runs < FEWEST_RUNS:
         return found.noted(few_runs(found.runs))
     return replace(found, p=2 * float(stats.t.sf(abs(found.estimate) / error, df)))
+
+
+def half_width(error: float, df: float, level: float) -> float:
+    """Half the t interval of a standard error."""
+    return float(stats.t.ppf((1 + level) / 2, df)) * error
 
 
 def few_runs(runs: int) -> str:
