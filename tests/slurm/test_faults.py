@@ -31,7 +31,7 @@ CELLS = {
     "out of memory": ("ct_mask", 1),
     "on a node that crashes": ("ct_mask", 2),
 }
-WARNED = ("cancelled", "requeued", "preempted")
+WARNED = ("cancelled", "requeued", "preempted", "past its time limit")
 
 
 def path_of(fault):
@@ -98,6 +98,8 @@ class Disturbed:
             case "past its time limit":
                 soon = datetime.datetime.now() + datetime.timedelta(seconds=2)
                 ask("scontrol", "update", f"JobId={number}", f"EndTime={soon.isoformat(timespec='seconds')}")
+                # SLURM looks for it every 30 s, in which an idle machine ends the training.
+                ask("scancel", "--signal=STOP", str(number))
             case "on a node that crashes":
                 self.cluster.crash_node(job["NodeList"])
                 self.cluster.start_node(job["NodeList"])
