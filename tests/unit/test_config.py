@@ -204,3 +204,9 @@ def test_json_with_tabs_is_no_fault_and_neither_is_an_alias(tmp_path):
     for text in ('{\t"run":\t"x"}', "a: &a {x: 1}\nb: *a\nc: *a"):
         (tmp_path / "config").write_text(text, encoding="utf-8")
         config.refuse_repeated_keys(tmp_path / "config")
+
+
+def test_a_file_with_an_option_twice_is_not_read(tmp_path):
+    (tmp_path / "config.yaml").write_text("run: a\nseed: 1\nseed: 2\n", encoding="utf-8")
+    with pytest.raises(UserError, match="'seed' is there twice"):
+        config.read(tmp_path / "config.yaml")

@@ -316,6 +316,7 @@ def read(path: str | Path) -> Config:
         raise UserError("The config is no YAML.", file=path, found=" ".join(str(error).split())) from None
     if not isinstance(values, dict):
         raise UserError("The config has no options.", file=path, expected="'run:', 'arms:', 'variants:' and so on")
+    refuse_repeated_keys(path)
     return load(values, file=str(path))
 
 
