@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from globalmask.evidence import robustness
 from globalmask.evidence.analysis import analyse
 from globalmask.evidence.beyond_atlas import beyond_atlas
 from globalmask.evidence.claims import judge_claims
@@ -29,6 +30,8 @@ from globalmask.present.answer import Answer, answers, estimate_text, sentence
 from globalmask.present.evidence_files import read_analysis, read_analysis_record, read_claims, read_floors
 from globalmask.present.figures_context import context_figure
 from globalmask.present.figures_gain import gain_figure
+from globalmask.present.figures_robustness import read_robustness, robustness_figure
+from globalmask.present.outputs import robustness_figures
 from globalmask.present.report_sections import Grid
 from globalmask.present.results import read_scores
 from globalmask.present.tables import dice_table, markdown
@@ -54,6 +57,8 @@ def rebuild_run(data: Path, run_dir: Path) -> None:
         if (data / name).is_file():
             shutil.copyfile(data / name, run_dir / name)
     gather(score_paths=sorted(run_dir.rglob("scores.csv")), out_path=run_dir / "scores.csv")
+    if shifted := sorted(run_dir.rglob("robustness.csv")):
+        robustness.gather(paths=shifted, out_path=run_dir / "robustness.csv")
     plan = plan_of(run_dir)
     analyse(run_dir=run_dir, plan=plan, plan_path=ANALYSIS_PLAN)
     judge_claims(analysis_path=run_dir / "analysis.csv", plan=plan, out_path=run_dir / "claims.csv")
@@ -101,6 +106,7 @@ def blocks(folder: Path) -> dict[str, str]:
         "random": text_of(say.sensitivity(analysis)),
         "falsepositives": (DATA / "false_positives.md").read_text(encoding="utf-8") + "\n",
         "curves": text_of(say.curves(analysis)),
+        "shifts": text_of(say.shifts(analysis)) or "Not tested yet.\n\n",
         "collapses": text_of(say.collapses(analysis)),
         "limits": text_of(say.limits(plan, read_floors(run_dir))),
         "atlas": atlas_text(run_dir),
@@ -235,13 +241,16 @@ def page(text: str, found: dict[str, str]) -> str:
 
 
 def draw(run_dir: Path) -> None:
-    """The two figures of the page."""
+    """The figures of the page."""
     style.use_style()
     plan, analysis = plan_of(run_dir), read_analysis(run_dir)
     figures = {
         "gain": gain_figure(plan, analysis, read_scores(run_dir)),
         "dice_context": context_figure(plan, analysis, read_floors(run_dir)),
     }
+    if (run_dir / "robustness.csv").is_file():
+        rows = read_robustness(run_dir)
+        figures |= {name: robustness_figure(plan, shown, rows) for name, shown in robustness_figures(plan).items()}
     for name, (figure, _) in figures.items():
         style.save(figure, run_dir, name)
         shutil.copyfile(run_dir / f"{name}.png", DATA / f"{name}.png")
