@@ -10,14 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from unit.test_docs import module_of
+from docs import build_dependencies as census
+from docs import build_rules as rules
 
 REPOSITORY = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def census():
-    return module_of(REPOSITORY / "docs" / "build_dependencies.py")
 
 
 def without_sizes(text):
@@ -25,19 +21,19 @@ def without_sizes(text):
     return [[*row.split("|")[:4], *row.split("|")[5:]] for row in text.splitlines() if row.startswith("|")]
 
 
-def test_the_census_follows_from_pyproject_lock_and_what_is_installed(census):
+def test_the_census_follows_from_pyproject_lock_and_what_is_installed():
     page = census.PAGE.read_text(encoding="utf-8")
     blocks = {match[2]: match[0] for match in census.BLOCK.finditer(page)}
     assert without_sizes(blocks["table"]) == without_sizes(census.table())
     assert set(blocks) == {"table", "sums"}
 
 
-def test_no_library_of_the_census_is_gone(census):
+def test_no_library_of_the_census_is_gone():
     rows = (REPOSITORY / "docs" / "dependencies.tsv").read_text(encoding="utf-8").splitlines()[1:]
     assert {row.split("\t")[0] for row in rows} == {name for names in census.declared().values() for name in names}
 
 
-def test_a_plain_installation_leaves_the_largest_library_of_the_workflow_out(census):
+def test_a_plain_installation_leaves_the_largest_library_of_the_workflow_out():
     plain = census.brought(census.declared()[""])
     assert not plain & {"vtk", "snakemake", "pymeshmetrics"}
     assert plain > {"torch", "antspyx", "typer"}
@@ -45,13 +41,11 @@ def test_a_plain_installation_leaves_the_largest_library_of_the_workflow_out(cen
 
 @pytest.mark.workflow
 def test_the_rule_graph_is_that_of_the_rules():
-    rules = module_of(REPOSITORY / "docs" / "build_rules.py")
     text = rules.PAGE.read_text(encoding="utf-8")
     assert rules.page(text) == text
 
 
 def test_arrows_that_follow_from_others_are_left_out():
-    rules = module_of(REPOSITORY / "docs" / "build_rules.py")
     assert rules.reduced({("a", "b"), ("b", "c"), ("a", "c"), ("a", "d")}) == {("a", "b"), ("b", "c"), ("a", "d")}
 
 

@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shutil
-import sys
 
 import pandas as pd
 import pytest
 
-
-def module_of(path):
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from docs import build_evidence as evidence
+from docs import build_openkbp as build
 
 
-@pytest.fixture(scope="module")
-def build(repository):
-    return module_of(repository / "docs" / "build_openkbp.py")
-
-
-def test_the_tables_of_the_openkbp_page_follow_from_its_scores(build):
+def test_the_tables_of_the_openkbp_page_follow_from_its_scores():
     text = build.PAGE.read_text(encoding="utf-8")
     assert build.paper_table() in text
     assert build.replicate_table() in text
     assert build.page(text) == text
 
 
-def test_a_changed_score_changes_the_page(build, tmp_path, monkeypatch):
+def test_a_changed_score_changes_the_page(tmp_path, monkeypatch):
     for name in ("plan.json", "scores.csv"):
         (tmp_path / name).write_bytes((build.DATA / name).read_bytes())
     lines = (tmp_path / "scores.csv").read_text(encoding="utf-8").splitlines()
@@ -52,34 +41,29 @@ def test_files_and_targets_named_in_the_readme_exist(repository):
 
 
 @pytest.fixture(scope="module")
-def evidence(repository):
-    return module_of(repository / "docs" / "build_evidence.py")
-
-
-@pytest.fixture(scope="module")
-def evidence_run(evidence, tmp_path_factory):
+def evidence_run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("evidence")
     evidence.rebuilt(evidence.DATA, folder)
     return folder
 
 
-def test_the_numbers_of_the_evidence_page_follow_from_the_committed_cells(evidence, evidence_run):
+def test_the_numbers_of_the_evidence_page_follow_from_the_committed_cells(evidence_run):
     text = evidence.PAGE.read_text(encoding="utf-8")
     assert evidence.page(text, evidence.blocks(evidence_run)) == text
 
 
 @pytest.mark.parametrize("name", ["analysis.csv", "claims.csv"])
-def test_the_tables_of_the_evidence_follow_from_the_committed_cells(evidence, evidence_run, name):
+def test_the_tables_of_the_evidence_follow_from_the_committed_cells(evidence_run, name):
     committed, rebuilt = (folder / name for folder in (evidence.DATA, evidence_run / "evidence"))
     assert committed.read_text(encoding="utf-8") == rebuilt.read_text(encoding="utf-8")
 
 
-def test_every_mark_of_the_evidence_page_is_known(evidence, evidence_run):
+def test_every_mark_of_the_evidence_page_is_known(evidence_run):
     marks = {match[2] for match in evidence.BLOCK.finditer(evidence.PAGE.read_text(encoding="utf-8"))}
     assert marks == set(evidence.blocks(evidence_run))
 
 
-def test_a_changed_cell_changes_the_evidence_page(evidence, tmp_path):
+def test_a_changed_cell_changes_the_evidence_page(tmp_path):
     data = tmp_path / "data"
     shutil.copytree(evidence.DATA, data)
     path = next(data.rglob("cells/brain/modern/ct_mask/n1/r0/scores.csv"))
@@ -92,7 +76,7 @@ def test_a_changed_cell_changes_the_evidence_page(evidence, tmp_path):
     assert evidence.page(text, evidence.blocks(tmp_path / "run")) != text
 
 
-def test_a_variant_below_nnunet_is_called_weak_on_the_evidence_page(evidence, tmp_path):
+def test_a_variant_below_nnunet_is_called_weak_on_the_evidence_page(tmp_path):
     about = {"arm": "brain", "scenario": "ct", "space": "crop", "n_train": 4, "replicate": 0, "structure": "brain_stem"}
     ours, theirs = (
         pd.DataFrame([about | {"variant": variant, "case": case, "dice": dice} for case in "ab"])
@@ -104,5 +88,5 @@ def test_a_variant_below_nnunet_is_called_weak_on_the_evidence_page(evidence, tm
     )
 
 
-def test_the_evidence_page_says_that_nnunet_is_missing(evidence, tmp_path):
+def test_the_evidence_page_says_that_nnunet_is_missing(tmp_path):
     assert evidence.reference_text(pd.DataFrame(), tmp_path) == "nnU-Net has not been trained yet.\n\n"

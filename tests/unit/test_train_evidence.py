@@ -7,16 +7,15 @@ import shutil
 
 import pytest
 
-from test_docs import module_of
+from docs import train_evidence as train
 
 
 @pytest.fixture
-def kept_run(repository, tmp_path, monkeypatch):
+def run(repository, tmp_path, monkeypatch):
     """The evidence run in a folder of its own, with nothing made and nothing kept."""
-    train = module_of(repository / "docs" / "train_evidence.py")
     shutil.copytree(repository / "workflow" / "config", tmp_path / "workflow" / "config")
     monkeypatch.setattr(train, "ROOT", tmp_path)
-    return train, train.Run("evidence", tmp_path / "docs" / "evidence")
+    return train.Run("evidence", tmp_path / "docs" / "evidence")
 
 
 def make_cell(folder, *names):
@@ -25,8 +24,7 @@ def make_cell(folder, *names):
         (folder / name).write_text('{"host": "x", "inputs": {"a": "b"}, "steps": 400}', encoding="utf-8")
 
 
-def test_a_cell_without_its_history_is_not_finished(kept_run):
-    train, run = kept_run
+def test_a_cell_without_its_history_is_not_finished(run):
     cell = run.missing()[0]
     make_cell(run.results / cell.path, "scores.csv", "run.json")
     assert run.collect() == 0
@@ -36,8 +34,7 @@ def test_a_cell_without_its_history_is_not_finished(kept_run):
     assert run.collect() == 0
 
 
-def test_a_kept_record_tells_nothing_of_the_machine(kept_run):
-    train, run = kept_run
+def test_a_kept_record_tells_nothing_of_the_machine(run):
     cell = run.missing()[0]
     make_cell(run.results / cell.path, *train.KEPT)
     run.collect()
@@ -45,8 +42,7 @@ def test_a_kept_record_tells_nothing_of_the_machine(kept_run):
     assert kept == {"steps": 400}
 
 
-def test_tables_under_shifts_are_kept_beside_their_cells(kept_run):
-    train, run = kept_run
+def test_tables_under_shifts_are_kept_beside_their_cells(run):
     cell = run.missing_shifts()[0]
     assert cell.n == 26
     make_cell(run.results / cell.path, *train.KEPT, train.SHIFTED)
@@ -56,8 +52,7 @@ def test_tables_under_shifts_are_kept_beside_their_cells(kept_run):
     assert cell not in run.missing_shifts()
 
 
-def test_replicates_grow_together_and_words_choose(kept_run):
-    train, run = kept_run
+def test_replicates_grow_together_and_words_choose(run):
     cells = train.asked(run.missing(), ["/modern/"])
     assert [cell.replicate for cell in cells] == sorted(cell.replicate for cell in cells)
     assert {cell.n for cell in train.asked(cells, ["/n4/", "/ct/"])} == {4}

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
-import sys
 
 import pytest
 import yaml
 
+from benchmarks import nnunet_reference as nnunet
 from globalmask import config
 from globalmask.evidence.score import CONSTANT
 from globalmask.intake.cohort import Cohort
 
 
 @pytest.fixture(scope="module")
-def nnunet(repository):
-    spec = importlib.util.spec_from_file_location("nnunet_reference", repository / "benchmarks" / "nnunet_reference.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def task(nnunet, repository):
+def task(repository):
     """The smaller size of the second replicate of the tiny synthetic run."""
     path = repository / "workflow" / "config" / "tiny.yaml"
     settings = config.load(yaml.safe_load(path.read_text(encoding="utf-8")), file=str(path))
@@ -44,7 +34,7 @@ def prepared(task, tmp_path):
     return tmp_path / "prepared"
 
 
-def test_only_the_training_subset_has_labels(nnunet, task, prepared, tmp_path):
+def test_only_the_training_subset_has_labels(task, prepared, tmp_path):
     nnunet.write_dataset(tmp_path / "raw", task, prepared)
     split = task.cohort.split(1)
     train = split.train_order[: task.n]
@@ -55,14 +45,14 @@ def test_only_the_training_subset_has_labels(nnunet, task, prepared, tmp_path):
     assert images == {f"{case}_0000.nii.gz": f"ct of {case}" for case in train}
 
 
-def test_validation_and_test_cases_are_predicted_from_the_ct_alone(nnunet, task, prepared, tmp_path):
+def test_validation_and_test_cases_are_predicted_from_the_ct_alone(task, prepared, tmp_path):
     nnunet.write_dataset(tmp_path / "raw", task, prepared)
     split = task.cohort.split(1)
     images = {path.name: path.read_text(encoding="utf-8") for path in (tmp_path / "raw" / "imagesTs").iterdir()}
     assert images == {f"{case}_0000.nii.gz": f"ct of {case}" for case in [*split.validation, *split.test]}
 
 
-def test_a_data_set_of_an_earlier_run_leaves_no_case_behind(nnunet, task, prepared, tmp_path):
+def test_a_data_set_of_an_earlier_run_leaves_no_case_behind(task, prepared, tmp_path):
     old = tmp_path / "raw" / "labelsTr" / "old.nii.gz"
     old.parent.mkdir(parents=True)
     old.touch()
@@ -70,7 +60,7 @@ def test_a_data_set_of_an_earlier_run_leaves_no_case_behind(nnunet, task, prepar
     assert not old.exists()
 
 
-def test_the_description_numbers_structures_as_the_prepared_labels_do(nnunet, task, prepared, tmp_path):
+def test_the_description_numbers_structures_as_the_prepared_labels_do(task, prepared, tmp_path):
     nnunet.write_dataset(tmp_path / "raw", task, prepared)
     told = json.loads((tmp_path / "raw" / "dataset.json").read_text(encoding="utf-8"))
     names = list(task.cohort.arm.structures)
@@ -84,14 +74,14 @@ def test_rows_hold_every_column_that_is_equal_in_a_file(task):
     assert (task.row["labels_train"], task.row["labels_val"], task.row["fold"]) == (task.n, 0, task.split.fold)
 
 
-def test_one_process_and_no_compilation(nnunet, tmp_path):
+def test_one_process_and_no_compilation(tmp_path):
     found = nnunet.environment(tmp_path, 3)
     assert (found["nnUNet_n_proc_DA"], found["nnUNet_def_n_proc"], found["nnUNet_compile"]) == ("1", "1", "f")
     assert found["OMP_NUM_THREADS"] == "3"
     assert found["nnUNet_preprocessed"] == str(tmp_path / "preprocessed")
 
 
-def test_a_length_that_is_no_whole_number_of_epochs_is_refused(nnunet, capsys):
+def test_a_length_that_is_no_whole_number_of_epochs_is_refused(capsys):
     assert nnunet.arguments(["--iterations", "100", "--epoch", "25"]).iterations == 100
     with pytest.raises(SystemExit):
         nnunet.arguments(["--iterations", "110", "--epoch", "25"])
