@@ -138,7 +138,7 @@ def test_text_that_is_a_number_is_read_as_one():
     assert config.load(values).variants["modern"].settings.learning_rate == 1e-3
 
 
-PRESET_FACTORS = ("activation", "norm", "dropout", "loss", "schedule", "augmentation", "precision")
+FACTORS = ("activation", "norm", "dropout", "loss", "schedule", "augmentation")
 
 
 def test_the_ladder_moves_one_factor_at_a_time_from_paper_to_modern(repository):
@@ -146,12 +146,17 @@ def test_the_ladder_moves_one_factor_at_a_time_from_paper_to_modern(repository):
     settings = {name: variant.settings.model_dump() for name, variant in ladder.variants.items()}
     paper, modern = settings.pop("paper"), settings.pop("modern")
     moved = {name: {key for key in own if own[key] != paper[key]} for name, own in settings.items()}
-    assert sorted(map(sorted, moved.values())) == sorted(
-        [["output"], ["learning_rate", "schedule"], *([name] for name in PRESET_FACTORS if name != "schedule")]
-    )
-    between = {key for key in paper if paper[key] != modern[key]}
-    assert between == {"learning_rate", *PRESET_FACTORS} == set().union(*moved.values()) - {"output"}
-    assert all(own[key] == modern[key] for name, own in settings.items() for key in moved[name] & between)
+    assert sorted(map(sorted, moved.values())) == sorted([["output"], ["precision"], *([name] for name in FACTORS)])
+    assert {key for key in paper if paper[key] != modern[key]} == set(FACTORS)
+    assert all(own[key] == modern[key] for name, own in settings.items() for key in moved[name] & set(FACTORS))
+    assert settings["paper_fp32"]["precision"] == config.PRESETS["paper"].precision
+
+
+def test_the_ladder_starts_from_the_paper_of_the_evidence(repository):
+    ladder, evidence = (config.read(repository / f"workflow/config/{name}.yaml") for name in ("ladder", "evidence"))
+    assert ladder.variants["paper"].settings == evidence.variants["paper"].settings
+    for name in ("cases", "structures", "ignored_values", "split", "folds", "grid", "registration", "mask"):
+        assert getattr(ladder.arms["brain"], name) == getattr(evidence.arms["brain"], name)
 
 
 def test_a_misspelt_shift_is_told_with_those_there_are():
