@@ -156,7 +156,7 @@ def reference_text(scores: pd.DataFrame, folder: Path) -> str:
     for found in against_reference(scores, pd.concat(tables)):
         gap = found.difference
         values = f"{found.variant_dice:.3f}", f"{found.reference_dice:.3f}"
-        interval = f"{gap.estimate:+.3f} ({gap.low:+.3f} to {gap.high:+.3f})"
+        interval = estimate_text(gap.estimate, gap.low, gap.high)
         about = found.arm, found.variant, str(found.n_train)
         rows.append([*about, *values, interval, str(gap.cases), str(gap.runs), found.verdict])
     records = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]

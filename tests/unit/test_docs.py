@@ -83,7 +83,7 @@ def test_a_variant_below_nnunet_is_called_weak_on_the_evidence_page(tmp_path):
         for variant, dice in (("modern", 0.70), ("nnunet", 0.75))
     )
     theirs.to_csv(tmp_path / "4_r0.csv", index=False)
-    assert "| modern | 4 | 0.700 | 0.750 | -0.050 (-0.050 to -0.050) | 2 | 1 | weak baseline |" in (
+    assert "| modern | 4 | 0.700 | 0.750 | −0.050 (−0.050\u00a0to\u00a0−0.050) | 2 | 1 | weak baseline |" in (
         evidence.reference_text(ours, tmp_path)
     )
 
