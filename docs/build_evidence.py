@@ -22,11 +22,11 @@ from globalmask.evidence import robustness
 from globalmask.evidence.analysis import analyse
 from globalmask.evidence.beyond_atlas import beyond_atlas
 from globalmask.evidence.claims import judge_claims
-from globalmask.evidence.reference import against_reference
+from globalmask.evidence.reference import Against, against_reference
 from globalmask.evidence.score import gather
 from globalmask.present import report_evidence as say
 from globalmask.present import style
-from globalmask.present.answer import Answer, answers, estimate_text, sentence
+from globalmask.present.answer import Answer, answers, estimate_text, sentence, signed
 from globalmask.present.evidence_files import read_analysis, read_analysis_record, read_claims, read_floors
 from globalmask.present.figures_context import context_figure
 from globalmask.present.figures_gain import gain_figure
@@ -93,15 +93,16 @@ def blocks(folder: Path) -> dict[str, str]:
     analysis, record = read_analysis(run_dir), read_analysis_record(run_dir)
     found = answers(plan, analysis)
     judged = say.verdict_groups(read_claims(run_dir))
+    strong = against_nnunet(scores, DATA / "nnunet")
     return {
-        "answer": "".join(answer_text(answer) for answer in found),
+        "answer": "".join(answer_text(answer, strong) for answer in found),
         "cells": f"{planned_text(run_dir, scores)}\n\n{cells_text(scores)}",
         "levels": "".join(
             markdown(dice_table(plan, arm, variant["name"], scores, f"_{variant['name']}")) + "\n"
             for variant in plan["variants"]
             for arm in variant["arms"]
         ),
-        "reference": reference_text(scores, DATA / "nnunet"),
+        "reference": reference_text(strong, DATA / "nnunet"),
         "gains": text_of(say.dice_numbers(found, analysis)) + text_of(say.other_numbers(found, analysis)),
         "random": text_of(say.sensitivity(analysis)),
         "falsepositives": (DATA / "false_positives.md").read_text(encoding="utf-8") + "\n",
@@ -116,10 +117,17 @@ def blocks(folder: Path) -> dict[str, str]:
     }
 
 
-def answer_text(answer: Answer) -> str:
-    """One variant of one arm in words."""
+def answer_text(answer: Answer, strong: Sequence[Against]) -> str:
+    """One variant of one arm in words: its gains, and how good it is without the mask."""
     lines = [f"**{answer.arm}, variant `{answer.variant}`.** {answer.headline}", ""]
-    return "\n".join([*lines, *(f"- {sentence(reading)}" for reading in answer.readings), "", ""])
+    lines += [f"- {sentence(reading)}" for reading in answer.readings]
+    mine = [found for found in strong if (found.arm, found.variant) == (answer.arm, answer.variant)]
+    lines += [
+        f"- CT alone against nnU-Net with {found.n_train} training cases: Dice {signed(found.difference.estimate)}, "
+        f"{found.verdict}."
+        for found in mine
+    ]
+    return "\n".join([*lines, "", ""])
 
 
 def planned_text(run_dir: Path, scores: pd.DataFrame) -> str:
@@ -146,14 +154,19 @@ def cells_text(scores: pd.DataFrame) -> str:
     return text_of(Grid(header, rows))
 
 
-def reference_text(scores: pd.DataFrame, folder: Path) -> str:
-    """Every variant against nnU-Net at the sizes that both have, and how nnU-Net was trained."""
+def against_nnunet(scores: pd.DataFrame, folder: Path) -> list[Against]:
+    """Every variant against nnU-Net at the sizes that both have; nothing before nnU-Net is trained."""
     tables = [pd.read_csv(path) for path in sorted(folder.glob("*.csv"))]
-    if not tables:
+    return against_reference(scores, pd.concat(tables)) if tables else []
+
+
+def reference_text(strong: Sequence[Against], folder: Path) -> str:
+    """Those comparisons as a table, and how nnU-Net was trained."""
+    if not strong:
         return "nnU-Net has not been trained yet.\n\n"
     header = ["Arm", "Variant", "n", "Dice", "nnU-Net", "Difference (95 % interval)", "Cases", "Runs", "Verdict"]
     rows = []
-    for found in against_reference(scores, pd.concat(tables)):
+    for found in strong:
         gap = found.difference
         values = f"{found.variant_dice:.3f}", f"{found.reference_dice:.3f}"
         interval = estimate_text(gap.estimate, gap.low, gap.high)

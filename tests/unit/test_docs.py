@@ -84,9 +84,10 @@ def test_a_variant_below_nnunet_is_called_weak_on_the_evidence_page(tmp_path):
     )
     theirs.to_csv(tmp_path / "4_r0.csv", index=False)
     assert "| modern | 4 | 0.700 | 0.750 | −0.050 (−0.050\u00a0to\u00a0−0.050) | 2 | 1 | weak baseline |" in (
-        evidence.reference_text(ours, tmp_path)
+        evidence.reference_text(evidence.against_nnunet(ours, tmp_path), tmp_path)
     )
 
 
 def test_the_evidence_page_says_that_nnunet_is_missing(tmp_path):
-    assert evidence.reference_text(pd.DataFrame(), tmp_path) == "nnU-Net has not been trained yet.\n\n"
+    assert evidence.against_nnunet(pd.DataFrame(), tmp_path) == []
+    assert evidence.reference_text([], tmp_path) == "nnU-Net has not been trained yet.\n\n"

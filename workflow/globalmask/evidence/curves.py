@@ -86,7 +86,9 @@ def equivalent_n(sizes: Sequence[int], unaided: np.ndarray, aided: np.ndarray) -
             found = found.noted("inf: more than the largest size")
         if 0 in (found.estimate, found.low):
             found = found.noted("0: fewer than the smallest size")
-        result.append(found.noted(f"{found.runs} runs: a rough interval") if found.runs < FEWEST_RUNS else found)
+        if found.runs < FEWEST_RUNS:
+            found = found.noted(f"{found.runs} run{'s' * (found.runs != 1)}: a rough interval")
+        result.append(found)
     return result
 
 
