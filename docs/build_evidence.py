@@ -13,7 +13,7 @@ import math
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -44,8 +44,8 @@ BLOCK = re.compile(r"(<!-- (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def rebuilt(data: Path, folder: Path) -> None:
-    """Make the runs of `data`: `folder/evidence` and, where its cells are there, `folder/readers`."""
-    for name, kept in (("evidence", data), ("readers", data / "readers")):
+    """Make the runs of `data`: `folder/evidence` and, where their cells are there, `folder/ladder` and `/readers`."""
+    for name, kept in (("evidence", data), ("ladder", data / "ladder"), ("readers", data / "readers")):
         if (kept / "cells").is_dir():
             rebuild_run(kept, folder / name)
 
@@ -103,7 +103,7 @@ def blocks(folder: Path) -> dict[str, str]:
             for arm in variant["arms"]
         ),
         "reference": reference_text(strong, DATA / "nnunet"),
-        "gains": text_of(say.dice_numbers(found, analysis)) + text_of(say.other_numbers(found, analysis)),
+        "gains": gains_text(run_dir) + text_of(say.other_numbers(found, analysis)),
         "random": text_of(say.sensitivity(analysis)),
         "falsepositives": (DATA / "false_positives.md").read_text(encoding="utf-8") + "\n",
         "curves": text_of(say.curves(analysis)),
@@ -111,7 +111,8 @@ def blocks(folder: Path) -> dict[str, str]:
         "collapses": text_of(say.collapses(analysis)),
         "limits": text_of(say.limits(plan, read_floors(run_dir))),
         "atlas": atlas_text(run_dir),
-        "readers": readers_text(folder / "readers"),
+        "ladder": run_text(folder / "ladder", gains_text),
+        "readers": run_text(folder / "readers", atlas_text),
         "verdicts": "".join(verdicts_text(verdict, rows) for verdict, rows in judged),
         "plan": plan_text(record),
     }
@@ -190,11 +191,17 @@ def atlas_text(run_dir: Path) -> str:
     return text_of(Grid([*header, "Runs × cases"], rows))
 
 
-def readers_text(run_dir: Path) -> str:
-    """The run of the label sets of two readers: how much of it is there, and its networks against their atlas."""
+def gains_text(run_dir: Path) -> str:
+    """CT + mask against CT in every variant of a run."""
+    analysis = read_analysis(run_dir)
+    return text_of(say.dice_numbers(answers(plan_of(run_dir), analysis), analysis))
+
+
+def run_text(run_dir: Path, told: Callable[[Path], str]) -> str:
+    """How much of a run is there, and what is told of it."""
     if not run_dir.is_dir():
         return "Not trained yet.\n\n"
-    return f"{planned_text(run_dir, read_scores(run_dir))}\n\n{atlas_text(run_dir)}"
+    return f"{planned_text(run_dir, read_scores(run_dir))}\n\n{told(run_dir)}"
 
 
 def record_text(record: dict) -> str:

@@ -93,7 +93,11 @@ class Run:
 
 
 EVIDENCE = ROOT / "docs" / "evidence"
-RUNS = (Run("evidence", EVIDENCE), Run("readers", EVIDENCE / "readers", table="data/tcia-deepmind/cases.tsv"))
+RUNS = (
+    Run("evidence", EVIDENCE),
+    Run("readers", EVIDENCE / "readers", table="data/tcia-deepmind/cases.tsv"),
+    Run("ladder", EVIDENCE / "ladder"),
+)
 
 
 def finished(folder: Path) -> bool:
