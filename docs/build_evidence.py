@@ -28,10 +28,11 @@ from globalmask.present import report_evidence as say
 from globalmask.present import style
 from globalmask.present.answer import Answer, answers, estimate_text, sentence, signed
 from globalmask.present.evidence_files import read_analysis, read_analysis_record, read_claims, read_floors
+from globalmask.present.figures import figure6
 from globalmask.present.figures_context import context_figure
 from globalmask.present.figures_gain import gain_figure
 from globalmask.present.figures_robustness import read_robustness, robustness_figure
-from globalmask.present.outputs import robustness_figures
+from globalmask.present.outputs import Edition, robustness_figures
 from globalmask.present.report_sections import Grid
 from globalmask.present.results import read_scores
 from globalmask.present.tables import dice_table, markdown
@@ -263,10 +264,11 @@ def page(text: str, found: dict[str, str]) -> str:
 def draw(run_dir: Path) -> None:
     """The figures of the page."""
     style.use_style()
-    plan, analysis = plan_of(run_dir), read_analysis(run_dir)
+    plan, analysis, scores = plan_of(run_dir), read_analysis(run_dir), read_scores(run_dir)
     figures = {
-        "gain": gain_figure(plan, analysis, read_scores(run_dir)),
+        "gain": gain_figure(plan, analysis, scores),
         "dice_context": context_figure(plan, analysis, read_floors(run_dir)),
+        "loss": figure6(run_dir, plan, Edition("_paper", (("brain", "paper"),)), scores),
     }
     if (run_dir / "robustness.csv").is_file():
         rows = read_robustness(run_dir)
