@@ -155,7 +155,7 @@ def test_the_ladder_moves_one_factor_at_a_time_from_paper_to_modern(repository):
 def test_the_ladder_starts_from_the_paper_of_the_evidence(repository):
     ladder, evidence = (config.read(repository / f"workflow/config/{name}.yaml") for name in ("ladder", "evidence"))
     assert ladder.variants["paper"].settings == evidence.variants["paper"].settings
-    for name in ("cases", "structures", "ignored_values", "split", "folds", "grid", "registration", "mask"):
+    for name in ("cases", "structures", "ignored_values", "split", "folds", "grid", "registration", "mask", "floors"):
         assert getattr(ladder.arms["brain"], name) == getattr(evidence.arms["brain"], name)
 
 

@@ -52,6 +52,11 @@ def test_tables_under_shifts_are_kept_beside_their_cells(run):
     assert cell not in run.missing_shifts()
 
 
+def test_every_run_has_the_floors_that_are_kept():
+    for run in train.RUNS:
+        assert all(arm.floors for arm in train.config.read(run.config).arms.values()), run.name
+
+
 def test_replicates_grow_together_and_words_choose(run):
     cells = train.asked(run.missing(), ["/modern/"])
     assert [cell.replicate for cell in cells] == sorted(cell.replicate for cell in cells)
