@@ -31,6 +31,7 @@ from globalmask.present.evidence_files import read_analysis, read_analysis_recor
 from globalmask.present.figures import figure6
 from globalmask.present.figures_context import context_figure
 from globalmask.present.figures_gain import gain_figure
+from globalmask.present.figures_learning import learning_figure
 from globalmask.present.figures_robustness import read_robustness, robustness_figure
 from globalmask.present.outputs import Edition, robustness_figures
 from globalmask.present.report_sections import Grid
@@ -267,6 +268,7 @@ def draw(run_dir: Path) -> None:
     plan, analysis, scores = plan_of(run_dir), read_analysis(run_dir), read_scores(run_dir)
     figures = {
         "gain": gain_figure(plan, analysis, scores),
+        "learning": learning_figure(run_dir, plan),
         "dice_context": context_figure(plan, analysis, read_floors(run_dir)),
         "loss": figure6(run_dir, plan, Edition("_paper", (("brain", "paper"),)), scores),
     }

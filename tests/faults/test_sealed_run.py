@@ -156,6 +156,7 @@ def test_images_none_draws_no_patient_anywhere(sealed: Sealed, tally: Tally) -> 
         "fig6",
         "answer_brain",
         "gain",
+        "learning",
         "dice_context",
         "mask_quality",
     }

@@ -19,7 +19,7 @@ QUANTITIES = {
     *("dice_level", "com_mm_level", "dice_prediction", "com_mm_prediction", "dice_gain", "dice_gain_percent"),
     *("com_mm_gain", "nsd_3mm_gain", "hd95_mm_gain", "dice_gain_without_collapsed", "dice_gain_runs_only"),
     *("dice_equivalence", "rank_biserial", "share_improved", "collapse_share", "detection_rate", "equivalent_n"),
-    *("area_gain", "gain_trend", "steps_ratio", "hours_ratio", "hours_trend"),
+    *("area_gain", "gain_trend", "learning_gain", "steps_ratio", "hours_ratio", "hours_trend"),
 }
 
 
@@ -237,6 +237,24 @@ def test_where_trainings_may_have_shared_a_gpu_their_steps_stand_for_hours(tmp_p
     assert [("steps in place of hours" in row.notice) for row in (ratio, trend)] == [power == 2] * 2
 
 
+@pytest.mark.parametrize("schedule", ["constant", "one_cycle"])
+def test_the_gain_while_learning_is_the_mean_over_validations(tmp_path, schedule):
+    found = analysed(tmp_path, scores_of(sizes=(1, 2)), pace=pace, schedule=schedule)
+    early = pick(found, "learning_gain", n=1, space="")  # 0.7 more Dice in 10 of 100 validations
+    assert (early.estimate, early.family) == (pytest.approx(0.07), "exploratory")
+    assert pick(found, "learning_gain", "mask", n=1, space="").estimate == pytest.approx(-0.14)
+
+
+def test_the_gain_while_learning_ends_with_the_shorter_training(tmp_path):
+    scores = scores_of(sizes=(1, 2))
+    write_run(tmp_path, scores, pace=pace)
+    for path in tmp_path.glob("*/*/ct/n1/*/history.csv"):
+        pd.read_csv(path).query("step <= 150").to_csv(path, index=False)
+    analyse(run_dir=tmp_path, plan=plan_of(scores), plan_path=PLAN_OF_ANALYSIS)
+    early = pick(pd.read_csv(tmp_path / "analysis.csv", keep_default_na=False), "learning_gain", n="1", space="")
+    assert float(early.estimate) == pytest.approx(0.7 * 6 / 15)
+
+
 def test_under_a_schedule_convergence_is_not_judged(rows):
     steps = pick(rows, "steps_ratio", n=1, space="")
     assert math.isnan(steps.estimate)
@@ -251,7 +269,8 @@ def test_a_reference_that_never_learned_sets_no_target(tmp_path):
     found = analysed(tmp_path, scores_of(sizes=(1, 2)), pace=late, schedule="constant")
     assert pick(found, "steps_ratio", n=1, space="").estimate == pytest.approx(1)
     missing = analysed_without_histories(tmp_path / "other")
-    assert "no validation Dice" in pick(missing, "steps_ratio", n=1, space="").notice
+    for quantity in ("steps_ratio", "learning_gain"):
+        assert "no validation Dice" in pick(missing, quantity, n=1, space="").notice
     assert "no hours" in pick(missing, "hours_ratio", n=1, space="").notice
 
 

@@ -107,7 +107,15 @@ def test_figures_are_drawn_with_captions_that_state_the_rules(fake_run: Run) -> 
     run_dir, plan = fake_run
     captions = json.loads((run_dir / "figures" / "captions.json").read_text(encoding="utf-8"))
     paper = ["fig3", "fig4", "fig5", "fig6", "fig7", "fig8"]
-    assert sorted(captions) == ["answer_brain", "answer_heart", "dice_context", *paper, "gain", "mask_quality"]
+    assert sorted(captions) == [
+        "answer_brain",
+        "answer_heart",
+        "dice_context",
+        *paper,
+        "gain",
+        "learning",
+        "mask_quality",
+    ]
     assert all("SYNTHETIC" in caption for caption in captions.values())
     assert "the median and the worst test case by mean Dice" in captions["fig3"]
     assert "sample SD between the structure means" in captions["fig4"]

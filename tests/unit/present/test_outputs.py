@@ -48,7 +48,7 @@ def test_the_primary_variant_of_an_arm_has_no_suffix_and_the_others_have() -> No
 
 def test_gains_are_drawn_of_arms_that_have_both_inputs() -> None:
     plan = plan_of()
-    assert outputs.evidence_figures(plan) == ["answer_brain", "gain", "dice_context"]
+    assert outputs.evidence_figures(plan) == ["answer_brain", "gain", "learning", "dice_context"]
     plan["variants"].append({"name": "ladder", "arms": ["brain"], "scenarios": ["ct", "ct_mask"], "replicates": {}})
     plan["variants"].append({"name": "masks", "arms": ["brain"], "scenarios": ["mask"], "replicates": {}})
     assert outputs.contrasted_variants(plan, "brain") == ["paper", "ladder"]
@@ -111,5 +111,5 @@ def test_without_images_no_file_shows_a_patient() -> None:
     (edition,) = outputs.editions(plan)
     assert outputs.sheet_files(plan) == outputs.feature_cells(plan, edition) == []
     names = {name.split(".")[0] for name in outputs.figure_files(plan)}
-    assert names == {"fig4", "fig6", "answer_brain", "gain", "dice_context", "mask_quality", "captions"}
+    assert names == {"fig4", "fig6", "answer_brain", "gain", "learning", "dice_context", "mask_quality", "captions"}
     assert "case_brain_b.png" in outputs.sheet_files(plan_of(images="all"))

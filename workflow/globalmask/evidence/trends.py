@@ -78,7 +78,7 @@ def _linear(gains: Mapping[int, Values], sizes: Sequence[int], weights: np.ndarr
 
 
 def training_rows(trainings: Trainings, scenarios: Sequence[str], sizes: Sequence[int], schedule: str) -> Iterator[Row]:
-    """Ratios of steps and hours at each size for every contrast, and the trend of hours of every scenario."""
+    """Steps, learning curves and hours at each size for every contrast, and the trend of hours of every scenario."""
     for scenario, reference in contrasts(scenarios):
         for n in sizes:
             pairs = _pairs(trainings, scenario, reference, n)
@@ -88,6 +88,7 @@ def training_rows(trainings: Trainings, scenarios: Sequence[str], sizes: Sequenc
             else:
                 reason = f"the learning rate is not constant ({schedule}): its schedule decides when a run converges"
                 yield row("steps_ratio", Estimate(math.nan, runs=len(pairs)).noted(reason), **about)
+            yield row("learning_gain", _learning_gain(pairs), **about)
             yield row("hours_ratio", _noted_rate(_hours(pairs), schedule), **about)
     for scenario in scenarios:
         yield row(
@@ -109,21 +110,32 @@ def _pairs(trainings: Trainings, scenario: str, reference: str, n: int) -> list[
     ]
 
 
+def _curves(pairs: Sequence[tuple[Training, Training]]) -> list[list[pd.DataFrame]]:
+    """Steps and validation Dice of both trainings of each pair that has them."""
+    curves = [[training.history[["step", "val_dice"]].dropna() for training in pair] for pair in pairs]
+    return [pair for pair in curves if all(len(curve) for curve in pair)]
+
+
+def _learning_gain(pairs: Sequence[tuple[Training, Training]]) -> Estimate:
+    """Difference of validation Dice, mean over the validations that both trainings of a pair have.
+
+    Both follow the same schedule, so it may be compared under any; a mask that only helps before a network has
+    learnt would show here and not in the Dice of the finished models.
+    """
+    curves = [pair[0].merge(pair[1], on="step", suffixes=("_reference", "_scenario")) for pair in _curves(pairs)]
+    gains = [(curve["val_dice_scenario"] - curve["val_dice_reference"]).mean() for curve in curves if len(curve)]
+    return over_runs(gains, 0) if gains else Estimate(math.nan).noted("no validation Dice of both")
+
+
 def _steps(pairs: Sequence[tuple[Training, Training]]) -> Estimate:
     """Steps to 95 % of the median of the references' best validation Dice, one target for both and for all runs."""
-    curves = [[training.history[["step", "val_dice"]].dropna() for training in pair] for pair in pairs]
-    curves = [pair for pair in curves if all(len(curve) for curve in pair)]
+    curves = _curves(pairs)
     if not curves:
         return Estimate(math.nan).noted("no validation Dice of both")
     target = TARGET_SHARE * float(np.median([reference["val_dice"].max() for reference, _ in curves]))
     if target < LEAST_TARGET:
         return Estimate(math.nan, runs=len(curves)).noted("the reference has learned nothing that could be reached")
-    ends = [
-        [steps_to(curve["step"].to_numpy(), curve["val_dice"].to_numpy(), target) for curve in pair] for pair in curves
-    ]
-    reference, scenario = (
-        Reached(np.array([pair[i][0] for pair in ends], float), np.array([pair[i][1] for pair in ends])) for i in (0, 1)
-    )
+    reference, scenario = (_reached([pair[i] for pair in curves], target) for i in (0, 1))
     horizon = max(float(curve["step"].max()) for pair in curves for curve in pair)
     return steps_ratio(reference, scenario, horizon=horizon).noted(f"to a validation Dice of {target:.3f}")
 

@@ -26,6 +26,7 @@ from globalmask.present.figures_context import context_figure
 from globalmask.present.figures_contours import figure3, figure5
 from globalmask.present.figures_features import figure7, figure8
 from globalmask.present.figures_gain import answer_figure, gain_figure
+from globalmask.present.figures_learning import learning_figure
 from globalmask.present.figures_robustness import read_robustness, robustness_figure
 from globalmask.present.outputs import (
     MASK_QUALITY,
@@ -98,6 +99,7 @@ def _evidence_figures(run_dir: Path, plan: Plan, scores: pd.DataFrame, out_dir: 
     if drawn:
         arms = [arm for shown, *_ in drawn.values() for arm in shown]
         drawn["gain"] = (arms, *gain_figure(plan, analysis, scores))
+        drawn["learning"] = (arms, *learning_figure(run_dir, plan))
     shown = [arm for arm, _ in editions(plan)[0].pairs]
     drawn["dice_context"] = (shown, *context_figure(plan, analysis, read_floors(run_dir)))
     captions = {}

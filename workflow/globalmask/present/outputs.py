@@ -123,9 +123,9 @@ def table_files(plan: Plan) -> list[str]:
 
 
 def evidence_figures(plan: Plan) -> list[str]:
-    """Names of the figures that the paper has not: the answer of each arm, all gains, Dice in its context."""
+    """Names of the figures that the paper has not: each arm's answer, all gains, learning, Dice in its context."""
     arms = [arm["name"] for arm in plan["arms"] if contrasted_variants(plan, arm["name"])]
-    return [answer_figure_name(arm) for arm in arms] + ["gain"] * bool(arms) + ["dice_context"]
+    return [answer_figure_name(arm) for arm in arms] + ["gain", "learning"] * bool(arms) + ["dice_context"]
 
 
 def answer_figure_name(arm: str) -> str:

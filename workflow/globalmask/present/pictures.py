@@ -37,6 +37,7 @@ SHEET_CAPTIONS = {
 CASE_CAPTION = "Mask, ground truth (white) and predictions at the largest size, in three planes."
 EVIDENCE_FIGURES = {
     "gain": ("Gain in Dice", "Forest plot of the gain of CT + mask over CT at every size, with intervals"),
+    "learning": ("Dice while training", "Line charts of validation Dice against optimiser steps, a panel a size"),
     "dice_context": ("Dice in its context", "Line chart of mean Dice with intervals, between floors and ceilings"),
 }
 ALTERNATIVES = {
@@ -83,7 +84,7 @@ def figures(run_dir: Path, plan: Plan) -> list[Picture]:
 
 
 def figures_of_evidence(run_dir: Path, plan: Plan) -> list[Picture]:
-    """The figures that the paper has not: all gains, Dice in its context."""
+    """The figures that the paper has not: all gains, Dice while training, Dice in its context."""
     asked = evidence_figures(plan)
     return [drawing(run_dir, name, *words) for name, words in EVIDENCE_FIGURES.items() if name in asked]
 

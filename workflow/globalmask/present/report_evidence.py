@@ -43,6 +43,7 @@ CURVE_QUANTITIES = {
     "equivalent_n": ("Equivalent n: CT cases that reach the Dice of CT + mask", 1),
     "area_gain": ("Gain in area under Dice over log2 n", 3),
     "gain_trend": ("Change of the gain per doubling of n", 3),
+    "learning_gain": ("Gain in validation Dice, mean over all validations of a training", 3),
     "steps_ratio": ("Steps to a common validation Dice, CT / CT + mask", 2),
     "hours_ratio": ("Hours to the best validation Dice, CT / CT + mask", 2),
     "hours_trend": ("Change of log2 hours per doubling of n", 2),
