@@ -109,11 +109,11 @@ def blocks(folder: Path) -> dict[str, str]:
         "random": text_of(say.sensitivity(analysis)),
         "falsepositives": (DATA / "false_positives.md").read_text(encoding="utf-8") + "\n",
         "curves": text_of(say.curves(analysis)),
-        "shifts": text_of(say.shifts(analysis)) or "Not tested yet.\n\n",
+        "shifts": shifts_text(plan, analysis),
         "collapses": text_of(say.collapses(analysis)),
         "limits": text_of(say.limits(plan, read_floors(run_dir))),
         "atlas": atlas_text(run_dir),
-        "ladder": run_text(folder / "ladder", gains_text),
+        "ladder": run_text(folder / "ladder", ladder_text),
         "readers": run_text(folder / "readers", atlas_text),
         "verdicts": "".join(verdicts_text(verdict, rows) for verdict, rows in judged),
         "plan": plan_text(record),
@@ -199,6 +199,22 @@ def gains_text(run_dir: Path) -> str:
     return text_of(say.dice_numbers(answers(plan_of(run_dir), analysis), analysis))
 
 
+def ladder_text(run_dir: Path) -> str:
+    """Those gains, and their picture."""
+    picture = "![Gain of CT + mask over CT of every variant, with 95 % intervals](evidence/ladder.png)"
+    return f"{picture}\n\n{gains_text(run_dir)}"
+
+
+def shifts_text(plan: dict, analysis: pd.DataFrame) -> str:
+    """What shifts of intensity do to each input, with the pictures of all strengths."""
+    found = text_of(say.shifts(analysis))
+    pictures = (
+        f"![Mean Dice of variant {shown.variant} against the strength of every shift](evidence/{name}.png)\n\n"
+        for name, shown in robustness_figures(plan).items()
+    )
+    return "".join(pictures) + found if found else "Not tested yet.\n\n"
+
+
 def run_text(run_dir: Path, told: Callable[[Path], str]) -> str:
     """How much of a run is there, and what is told of it."""
     if not run_dir.is_dir():
@@ -262,9 +278,10 @@ def page(text: str, found: dict[str, str]) -> str:
     return BLOCK.sub(lambda match: f"{match[1]}{found[match[2]]}{match[3]}", text)
 
 
-def draw(run_dir: Path) -> None:
+def draw(folder: Path) -> None:
     """The figures of the page."""
     style.use_style()
+    run_dir = folder / "evidence"
     plan, analysis, scores = plan_of(run_dir), read_analysis(run_dir), read_scores(run_dir)
     figures = {
         "gain": gain_figure(plan, analysis, scores),
@@ -275,9 +292,11 @@ def draw(run_dir: Path) -> None:
     if (run_dir / "robustness.csv").is_file():
         rows = read_robustness(run_dir)
         figures |= {name: robustness_figure(plan, shown, rows) for name, shown in robustness_figures(plan).items()}
+    if (ladder := folder / "ladder").is_dir():
+        figures["ladder"] = gain_figure(plan_of(ladder), read_analysis(ladder), read_scores(ladder))
     for name, (figure, _) in figures.items():
-        style.save(figure, run_dir, name)
-        shutil.copyfile(run_dir / f"{name}.png", DATA / f"{name}.png")
+        style.save(figure, folder, name)
+        shutil.copyfile(folder / f"{name}.png", DATA / f"{name}.png")
 
 
 def main() -> None:
@@ -287,7 +306,7 @@ def main() -> None:
         run_dir = Path(folder) / "evidence"
         for name in ("analysis.csv", "claims.csv"):
             shutil.copyfile(run_dir / name, DATA / name)
-        draw(run_dir)
+        draw(Path(folder))
         PAGE.write_text(page(PAGE.read_text(encoding="utf-8"), blocks(Path(folder))), encoding="utf-8")
 
 

@@ -73,6 +73,18 @@ def test_the_forest_has_a_row_for_every_size_and_variant(make_run: Callable[...,
     assert variant_colour(plan, "paper") != variant_colour(plan, "a_long_variant_name")
 
 
+def test_the_legend_of_a_ladder_of_variants_lies_inside_the_figure(make_run: Callable[..., Run]) -> None:
+    names = tuple(f"a_long_variant_name_{letter}" for letter in "abcdefgh")
+    run_dir, plan = make_run(arms=("brain",), sizes=(1, 4), replicates=2, variants=names, images=False)
+    figure, _ = gain_figure(plan, read_analysis(run_dir), read_scores(run_dir))
+    figure.canvas.draw()
+    legend, axes = (part.get_tightbbox() for part in (figure.legends[0], figure.axes[0].xaxis))
+    words = [text.get_text() for text in figure.legends[0].get_texts()]
+    plt.close(figure)
+    assert legend.x0 >= 0 and legend.x1 <= figure.bbox.x1 and legend.y0 >= 0 and legend.y1 <= axes.y0
+    assert words == ["mean, 95 % interval", "single run", "published", "±0.02 at full size"]
+
+
 def test_an_arm_without_any_estimate_is_still_drawn() -> None:
     arm = {"name": "brain", "published": None, "synthetic": False, "structures": ["x"], "sizes": [1]}
     plan = {"arms": [arm], "variants": [{"name": "modern", "arms": ["brain"], "scenarios": ["ct", "ct_mask"]}]}

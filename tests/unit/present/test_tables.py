@@ -48,11 +48,25 @@ def plan_of(**arm: Any) -> dict[str, Any]:
         "test_cases": {"0": ["a", "b"]},
     }
     variant = {"name": "modern", "preset": "modern", "arms": ["brain"], "scenarios": ["ct", "mask"]}
-    return {"replicates": 1, "arms": [{**about, **arm}], "variants": [variant]}
+    return {"arms": [{**about, **arm}], "variants": [variant | {"replicates": {"brain": {"1": 1}}}]}
 
 
 def row_of(table: Table, *start: str) -> list[str]:
     return next(row for row in table.rows if row[: len(start)] == list(start))
+
+
+@pytest.mark.parametrize(
+    ("counts", "words"), [((1, 1), ""), ((5, 5), "; 5 replicates)"), ((10, 5), "; 5 to 10 replicates)")]
+)
+def test_the_caption_counts_the_replicates_of_its_own_variant(counts: tuple[int, int], words: str) -> None:
+    plan = plan_of(sizes=[1, 4])
+    plan["variants"][0]["replicates"]["brain"] = {"1": counts[0], "4": counts[1]}
+    plan["variants"].append(plan["variants"][0] | {"name": "paper", "replicates": {"brain": {"1": 20}}})
+    scores = scores_of({(1, "brain_stem", "ct", "a"): 0.2})
+    caption = dice_table(plan, "brain", "modern", scores).caption
+    assert (words in caption) if words else ("replicates" not in caption)
+    at_full_size = com_table(plan, "brain", "modern", scores).caption
+    assert (f"; {counts[1]} replicates)" in at_full_size) == (counts[1] > 1)
 
 
 def test_a_cell_is_mean_and_sd_beside_the_published_one() -> None:

@@ -268,7 +268,7 @@ def _dice_caption(plan: Plan, edition: Edition, published: bool) -> str:
             "the sample SD between test cases and dots are the single cases. "
         )
     if plan["replicates"] > 1:
-        text += f"Replicates ({plan['replicates']}) of a case are averaged first. "
+        text += "Replicates of a case are averaged first. "
     text += "Symbols are set slightly apart so that bars can be told. "
     if published:
         text += "Thin dashed lines: the paper's means over the same structures, on its own data. "

@@ -26,7 +26,7 @@ from globalmask.present.outputs import Plan, arm_of, full_size
 from globalmask.present.summary import averages, paper_of
 
 # The forest plot, in inches: words left of the axes, columns of numbers right of them.
-ROW, TOP, GAP, BOTTOM, EDGE = 0.2, 0.5, 0.95, 0.85, 0.04
+ROW, TOP, GAP, BOTTOM, EDGE = 0.2, 0.5, 0.95, 0.72, 0.04
 SIZE_WORDS, LETTER, RIGHT = 0.5, 0.058, 3.3
 COLUMNS = {"Gain (95 % interval)": 0.08, "CT + mask": 1.27, "How sure": 1.95, "Runs × cases": 2.64}
 VARIANT_COLOURS = (style.SCENARIO_COLOURS["ct_mask"], "#0B3C5D", "#CC79A7", "#D55E00", "#56B4E9", "#8C6D1F", "#5F6B76")
@@ -106,8 +106,7 @@ def gain_figure(plan: Plan, analysis: pd.DataFrame, scores: pd.DataFrame) -> tup
         _words(axes, -0.5, letter + arm, EDGE - left, up=14, weight="bold", fontsize=9)
         base -= GAP
     published = any(arm_of(plan, arm)["published"] for arm in by_arm)
-    handles = _legend(plan, [answer.variant for those in by_arm.values() for answer in those], published)
-    figure.legend(handles=handles, loc="lower center", ncol=5, columnspacing=1.3)
+    figure.legend(handles=_legend(published), loc="lower center", ncol=4, columnspacing=1.3)
     return figure, _caption(published)
 
 
@@ -172,16 +171,16 @@ def variant_colour(plan: Plan, variant: str) -> str:
     return VARIANT_COLOURS[place % len(VARIANT_COLOURS)]
 
 
-def _legend(plan: Plan, variants: list[str], published: bool) -> list[Line2D | Patch]:
+def _legend(published: bool) -> list[Line2D | Patch]:
+    """What the marks are; a row names its variant."""
+    grey: style.Look = dict(color=style.GREY)
     handles: list[Line2D | Patch] = [
-        Line2D([], [], color=variant_colour(plan, variant), linewidth=1.6, label=f"variant {variant}", **MEAN_POINT)
-        for variant in dict.fromkeys(variants)
+        Line2D([], [], linewidth=1.6, label="mean, 95 % interval", **grey, **MEAN_POINT),
+        Line2D([], [], marker="o", markersize=3, linestyle="", alpha=0.6, label="single run", **grey),
     ]
-    dot: style.Look = dict(color=style.GREY, linestyle="", alpha=0.6)
-    handles.append(Line2D([], [], marker="o", markersize=3, label="single run", **dot))
     if published:
-        hollow: style.Look = dict(color=style.GREY, linestyle="", markerfacecolor="white")
-        handles.append(Line2D([], [], marker="D", markersize=4, label="published", **hollow))
+        hollow: style.Look = dict(marker="D", markersize=4, linestyle="", markerfacecolor="white")
+        handles.append(Line2D([], [], label="published", **grey, **hollow))
     return [*handles, Patch(facecolor=BAND["color"], label=f"±{MARGIN_DICE} at full size")]
 
 

@@ -9,7 +9,7 @@ GPU. Sizes and structures that only one side has are shown with a dash on the ot
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,16 @@ import pandas as pd
 
 from globalmask.evidence.clock import STEPS_FOR_HOURS, clock
 from globalmask.present import mask_quality
-from globalmask.present.outputs import TABLE_NUMBERS, Plan, arm_of, editions, full_size, table_name, variant_of
+from globalmask.present.outputs import (
+    TABLE_NUMBERS,
+    Plan,
+    arm_of,
+    editions,
+    full_size,
+    replicates_of,
+    table_name,
+    variant_of,
+)
 from globalmask.present.results import read_runs, read_scores
 from globalmask.present.slips import Slip, slips_that_touch
 from globalmask.present.style import scenario_label, structure_label
@@ -82,7 +91,7 @@ def dice_table(plan: Plan, arm: str, variant: str, scores: pd.DataFrame, suffix:
     caption = (
         f"Dice coefficient of the {_data(info, arm)} structures for each number of training cases. "
         f"Values are the mean (sample SD) over {_case_words(info, 'test case')}"
-        f"{_replicate_words(plan)}{average}. {_notes(info, tidy)}"
+        f"{_replicate_words(replicates_of(plan, variant, arm).values())}{average}. {_notes(info, tidy)}"
     )
     name = table_name(plan, arm, "dice", suffix)
     title = _title(name, f"Dice, {arm}", variant, suffix)
@@ -101,6 +110,7 @@ def com_table(plan: Plan, arm: str, variant: str, scores: pd.DataFrame, suffix: 
     ours = _of(structure_means(scores, "com_mm"), arm, variant)
     ours = _with_average(ours[ours["n_train"] == size])
     paper = _with_average(paper.assign(n_train=size))
+    replicated = _replicate_words([replicates_of(plan, variant, arm).get(size, 1)])
     structures = [*info["structures"], *([AVERAGE] if len(info["structures"]) > 1 else [])]
     tidy = _tidy([size], structures, scenarios, ours, paper).assign(arm=arm, variant=variant)
     rows, blocks = _grid(tidy, [size], structures, scenarios, digits=2)
@@ -108,7 +118,7 @@ def com_table(plan: Plan, arm: str, variant: str, scores: pd.DataFrame, suffix: 
     caption = (
         f"Distance in mm between the centres of mass of predicted and true {_data(info, arm)} structures, models "
         f"trained on all {size} training cases. Mean (sample SD) over {_case_words(info, 'test case')}"
-        f"{_replicate_words(plan)}; empty predictions have no centre and are left out: [k/N] then says how many "
+        f"{replicated}; empty predictions have no centre and are left out: [k/N] then says how many "
         f"were found.{against} The paper prints this distance for the mask-only model. {_notes(info, tidy)}"
     )
     name = table_name(plan, arm, "com", suffix)
@@ -134,7 +144,8 @@ def hours_table(plan: Plan, arm: str, variant: str, runs: pd.DataFrame, suffix: 
         header += [(scenario_label(scenario), column) for column in (*ours, published)]
     if {"ct", "ct_mask"} <= set(scenarios):
         header += [("CT / CT + mask", ours[-1]), ("CT / CT + mask", "published")]
-    spread = ", mean (sample SD) over replicates" if plan["replicates"] > 1 else ""
+    several = max(replicates_of(plan, variant, arm).values()) > 1
+    spread = ", mean (sample SD) over replicates" if several else ""
     counted = "" if ours[-1] == "hours" else f", {STEPS_FOR_HOURS}"
     caption = (
         f"Training time of the {_data(info, arm)} models: optimiser {' and '.join(ours)} of training until the best "
@@ -352,8 +363,10 @@ def _case_words(info: Any, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
-def _replicate_words(plan: Plan) -> str:
-    return f" (replicates of a case averaged first; {plan['replicates']} replicates)" if plan["replicates"] > 1 else ""
+def _replicate_words(counts: Collection[int]) -> str:
+    fewest, most = min(counts), max(counts)
+    words = f"{most}" if fewest == most else f"{fewest} to {most}"
+    return f" (replicates of a case averaged first; {words} replicates)" if most > 1 else ""
 
 
 def _notes(info: Any, tidy: pd.DataFrame) -> str:
