@@ -181,16 +181,16 @@ def reference_text(strong: Sequence[Against], folder: Path) -> str:
 
 def atlas_text(run_dir: Path) -> str:
     """The mask alone against the label atlas of the same training cases, structure by structure."""
-    header = ["Arm", "Structure", "n", "Mask alone", "Label atlas", "Difference (95 % interval)", "Two readers"]
+    header = ["Arm", "Variant", "Structure", "n", "Mask alone", "Label atlas", "Difference (95 % interval)"]
     rows = []
     for found in beyond_atlas(read_scores(run_dir), read_floors(run_dir)):
         gap = found.difference
-        about = found.arm, style.structure_label(found.structure), str(found.n_train)
+        about = found.arm, found.variant, style.structure_label(found.structure), str(found.n_train)
         ceiling = "–" if math.isnan(found.readers) else f"{found.readers:.3f}"
         interval = estimate_text(gap.estimate, gap.low, gap.high)
         tested = f"{gap.runs} × {gap.cases}"
         rows.append([*about, f"{found.network:.3f}", f"{found.atlas:.3f}", interval, ceiling, tested])
-    return text_of(Grid([*header, "Runs × cases"], rows))
+    return text_of(Grid([*header, "Two readers", "Runs × cases"], rows))
 
 
 def gains_text(run_dir: Path) -> str:
