@@ -200,9 +200,10 @@ def gains_text(run_dir: Path) -> str:
 
 
 def ladder_text(run_dir: Path) -> str:
-    """Those gains, and their picture."""
-    picture = "![Gain of CT + mask over CT of every variant, with 95 % intervals](evidence/ladder.png)"
-    return f"{picture}\n\n{gains_text(run_dir)}"
+    """Those gains, their picture, and how the networks came there."""
+    gains = "![Gain of CT + mask over CT of every variant, with 95 % intervals](evidence/ladder.png)"
+    learning = "![Validation Dice of every variant against optimiser steps](evidence/ladder_learning.png)"
+    return f"{gains}\n\n{gains_text(run_dir)}{learning}\n\n"
 
 
 def shifts_text(plan: dict, analysis: pd.DataFrame) -> str:
@@ -293,7 +294,9 @@ def draw(folder: Path) -> None:
         rows = read_robustness(run_dir)
         figures |= {name: robustness_figure(plan, shown, rows) for name, shown in robustness_figures(plan).items()}
     if (ladder := folder / "ladder").is_dir():
-        figures["ladder"] = gain_figure(plan_of(ladder), read_analysis(ladder), read_scores(ladder))
+        plan = plan_of(ladder)
+        figures["ladder"] = gain_figure(plan, read_analysis(ladder), read_scores(ladder))
+        figures["ladder_learning"] = learning_figure(ladder, plan)
     for name, (figure, _) in figures.items():
         style.save(figure, folder, name)
         shutil.copyfile(folder / f"{name}.png", DATA / f"{name}.png")

@@ -146,10 +146,13 @@ def test_the_ladder_moves_one_factor_at_a_time_from_paper_to_modern(repository):
     settings = {name: variant.settings.model_dump() for name, variant in ladder.variants.items()}
     paper, modern = settings.pop("paper"), settings.pop("modern")
     moved = {name: {key for key in own if own[key] != paper[key]} for name, own in settings.items()}
-    assert sorted(map(sorted, moved.values())) == sorted([["output"], ["precision"], *([name] for name in FACTORS)])
+    alone = ("learning_rate", "output", "precision", *FACTORS)
+    assert sorted(map(sorted, moved.values())) == sorted([name] for name in alone)
     assert {key for key in paper if paper[key] != modern[key]} == set(FACTORS)
     assert all(own[key] == modern[key] for name, own in settings.items() for key in moved[name] & set(FACTORS))
-    assert settings["paper_fp32"]["precision"] == config.PRESETS["paper"].precision
+    own = config.PRESETS["paper"]
+    assert settings["paper_fp32"]["precision"] == own.precision
+    assert settings["paper_own_rate"]["learning_rate"] == own.learning_rate
 
 
 def test_the_ladder_starts_from_the_paper_of_the_evidence(repository):
