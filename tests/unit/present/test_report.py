@@ -99,7 +99,7 @@ def test_every_script_is_in_the_page() -> None:
 
 def test_every_picture_has_words_for_those_who_do_not_see_it(page: str) -> None:
     images = Page(page).images
-    assert len(images) == 6 + 4 + 1 + 2 + 1 + 8  # the paper's figures, ours, mask quality, check, registration, cases
+    assert len(images) == 6 + 5 + 1 + 2 + 1 + 8  # the paper's figures, ours, mask quality, check, registration, cases
     assert all(len(str(image["alt"])) > 20 for image in images)
 
 
@@ -216,7 +216,7 @@ def test_without_images_the_page_has_drawings_alone_and_says_so(make_run: Callab
         Image.new("RGB", (2, 2)).save((run_dir / "figures" / name).with_suffix(".png"))
     make_report(run_dir=run_dir, plan=plan, out_path=run_dir / "report.html")
     text = (run_dir / "report.html").read_text(encoding="utf-8")
-    assert len(Page(text).images) == 2 + 3 + 1  # Figures 4 and 6; answer, gain, context; mask quality
+    assert len(Page(text).images) == 2 + 4 + 1  # Figures 4 and 6; answer, gain, learning, context; mask quality
     assert '<script type="text/plain"' not in text  # no packed scan
     assert "<code>images: none</code>" in text
 
