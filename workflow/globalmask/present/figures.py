@@ -178,7 +178,7 @@ def figure6(run_dir: Path, plan: Plan, edition: Edition, scores: pd.DataFrame) -
             grid[row, column].set_title(f"{title} (n = {n})", loc="left")
             if not drawn:
                 _say(grid[row, column], "no history in this run")
-    handles = [Line2D([], [], color=style.scenario_colour(s), label=style.scenario_label(s)) for s in ("ct", "ct_mask")]
+    handles = style.scenario_lines(("ct", "ct_mask"))
     handles.append(
         Line2D(
             [],

@@ -10,7 +10,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.lines import Line2D
 
 from globalmask.present import style
 from globalmask.present.answer import MASKED, UNAIDED
@@ -47,8 +46,7 @@ def learning_figure(run_dir: Path, plan: Plan) -> tuple[Figure, str]:
         grid[row, 0].set_ylabel("Validation Dice")
     grid[0, 0].set_ylim(-0.03, 1.03)
     drawn = {name for _, variant in pairs for name in variant_of(plan, variant)["scenarios"]}
-    words = {name: style.scenario_label(name) for name in SHOWN if name in drawn}
-    handles = [Line2D([], [], color=style.scenario_colour(name), label=label) for name, label in words.items()]
+    handles = style.scenario_lines([name for name in SHOWN if name in drawn])
     figure.legend(handles=handles, loc="lower center", ncol=len(handles))
     return figure, CAPTION
 

@@ -166,6 +166,11 @@ def scenario_handles(scenarios: Sequence[str]) -> list[Line2D]:
     ]
 
 
+def scenario_lines(scenarios: Sequence[str]) -> list[Line2D]:
+    """A line without marker for the legend of each scenario."""
+    return [Line2D([], [], color=scenario_colour(name), label=scenario_label(name)) for name in scenarios]
+
+
 def message_figure(text: str) -> Figure:
     """A small figure that says why there is nothing to show."""
     figure = plt.figure(figsize=(WIDTH_INCHES, 1.6))
