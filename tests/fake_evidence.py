@@ -123,7 +123,7 @@ def _interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
 
 
 def claims() -> list[dict[str, Any]]:
-    """One claim of each verdict, with and without footnotes."""
+    """One claim of each verdict, with and without footnotes, and the last in two variants."""
     same = {"dataset": "brain", "kind_of_evidence": "same quantity", "arm": "brain", "variant": "modern"}
     same |= {"unit": "% of CT", "rule": "sign and 95 % interval; Holm p < 0.05", "level_agrees": "", "source": "3.2.3"}
     gain = same | {"claim": "CT + mask raises the mean Dice over structures against CT"}
@@ -137,12 +137,14 @@ def claims() -> list[dict[str, Any]]:
     heart |= {"verdict": "not testable on this data", "published_value": "46", "rule": "synthetic data"}
     none = {"id": "C37", "dataset": "both", "n_train": "all", "kind_of_evidence": "none", "arm": "", "variant": ""}
     none |= {"verdict": "not testable on this data", "rule": "no shifts in this run", "footnotes": "I-16"}
+    none |= {"claim": "Mask-only does not depend on intensity"}
     return [
         gain | supported | {"estimate": 61.2, "low": 30.1, "high": 92.3, "p": 0.0004},
         gain | undecided | {"estimate": 1.4, "low": -2.0, "high": 4.8, "p": 0.41},
         alone | contradicted | {"estimate": -2.1, "low": -3.9, "high": -0.4, "p": 0.02},
         alone | heart | {"estimate": 46.0, "low": 40.0, "high": 52.0, "p": 0.001},
-        same | none | {"claim": "Mask-only does not depend on intensity"},
+        same | none,
+        same | none | {"arm": "brain", "variant": "paper"},
     ]
 
 

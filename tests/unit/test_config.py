@@ -144,7 +144,7 @@ FACTORS = ("activation", "norm", "dropout", "loss", "schedule", "augmentation")
 def test_the_ladder_moves_one_factor_at_a_time_from_paper_to_modern(repository):
     ladder = config.load(yaml.safe_load((repository / "workflow/config/ladder.yaml").read_text(encoding="utf-8")))
     settings = {name: variant.settings.model_dump() for name, variant in ladder.variants.items()}
-    paper, modern = settings.pop("paper"), settings.pop("modern")
+    paper, modern, long = (settings.pop(name) for name in ("paper", "modern", "paper_own_rate_long"))
     moved = {name: {key for key in own if own[key] != paper[key]} for name, own in settings.items()}
     alone = ("learning_rate", "output", "precision", *FACTORS)
     assert sorted(map(sorted, moved.values())) == sorted([name] for name in alone)
@@ -153,6 +153,8 @@ def test_the_ladder_moves_one_factor_at_a_time_from_paper_to_modern(repository):
     own = config.PRESETS["paper"]
     assert settings["paper_fp32"]["precision"] == own.precision
     assert settings["paper_own_rate"]["learning_rate"] == own.learning_rate
+    longer = {key for key in long if long[key] != settings["paper_own_rate"][key]}
+    assert longer == {"max_steps", "validate_every"}
 
 
 def test_the_ladder_starts_from_the_paper_of_the_evidence(repository):

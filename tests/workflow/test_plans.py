@@ -147,7 +147,9 @@ def test_the_two_worlds_plan(checkout):
 
 
 @pytest.mark.real
-@pytest.mark.parametrize(("name", "trainings"), [("openkbp", 6 * 3 * 3), ("ladder", 10 * 2 * 2 * 3 + 2 * 2)])
+@pytest.mark.parametrize(
+    ("name", "trainings"), [("openkbp", 6 * 3 * 3), ("ladder", 10 * 2 * 2 * 3 + 2 * 2 * 2 + 2 * 2)]
+)
 def test_the_real_configs_plan_their_trainings(checkout, real_data, name, trainings):
     config = ("--configfile", f"workflow/config/{name}.yaml", "--config", f"data_dir={real_data}/openkbp")
     assert checkout.planned("models", *config)["train"] == trainings

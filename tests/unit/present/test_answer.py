@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fake_evidence import analysis_of, analysis_row
-from globalmask.present.answer import answers, estimate_text, headline, minus, p_text, readings, sentence, verdict_of
+from globalmask.present.answer import answers, estimate_text, headline, p_text, readings, sentence, typeset, verdict_of
 
 TESTED = {"p": 0.001, "p_adjusted": 0.004, "adjusted_by": "holm"}
 NOT_TESTED = {"runs": 3, "notice": "3 runs: no p value under 5"}
@@ -130,4 +130,6 @@ def test_numbers_in_words() -> None:
     assert estimate_text(-0.0345, -0.1, 0.031, 2) == "−0.03 (−0.10\u00a0to\u00a0+0.03)"
     assert estimate_text(0.1, float("nan"), float("nan")) == "+0.100"
     assert estimate_text(float("nan"), 0.0, 0.0) == "–"
-    assert minus("Holm-adjusted [-0.2, -.1], 3-5 cases, CT-1") == "Holm-adjusted [−0.2, −.1], 3-5 cases, CT-1"
+    assert estimate_text(7.4, 3.2, float("inf"), 1) == "+7.4 (+3.2\u00a0to\u00a0+∞)"
+    assert typeset("[-inf, inf], infinite") == "[−∞, ∞], infinite"
+    assert typeset("Holm-adjusted [-0.2, -.1], 3-5 cases, CT-1") == "Holm-adjusted [−0.2, −.1], 3-5 cases, CT-1"

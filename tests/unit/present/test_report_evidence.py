@@ -44,7 +44,7 @@ def test_counts_name_every_verdict(judged: pd.DataFrame) -> None:
         ("supported", 1),
         ("contradicted", 0),
         ("undecided", 1),
-        ("not testable on this data", 2),
+        ("not testable on this data", 3),
     ]
     assert "contradicted" not in dict(evidence.verdict_groups(kept))
 

@@ -108,6 +108,14 @@ def test_every_link_leads_somewhere(page: browser.Browser, report: Path) -> None
             assert (report.parent / unquote(link)).is_file(), link
 
 
+def test_a_claim_judged_twice_has_its_words_once_and_every_other_cell(page: browser.Browser) -> None:
+    cells = "[...document.querySelector('table.claims tr.again').cells]"
+    drawn = page.run(f"{cells}.map(c => (c.firstElementChild ?? c).checkVisibility({{visibilityProperty: true}}))")
+    assert drawn == [index != 1 for index in range(9)]
+    page.click("document.querySelector('table.claims button.sort')")
+    assert page.run(f"{cells}[1].firstElementChild.checkVisibility({{visibilityProperty: true}})")
+
+
 def test_every_square_shows_its_cell(page: browser.Browser) -> None:
     squares = page.run("[...document.querySelectorAll('.matrix a')].map(a => [a.hash, a.textContent])")
     assert len(squares) == 3 * 2

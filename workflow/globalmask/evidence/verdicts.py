@@ -207,9 +207,9 @@ def _side(row: Any, threshold: float, side: int) -> tuple[str, str]:
     """Verdict on one estimate, and why: by the Holm-adjusted p in the primary family, else by the interval."""
     claimed = f"claimed {'above' if side > 0 else 'below'} {threshold:.3g}"
     if row.family == "primary":
-        place = f"{row.estimate:.3g} {_interval(row)}, {claimed}; primary family: "
         if math.isnan(row.p_adjusted):
-            return UNDECIDED, f"{place}no Holm-adjusted p{_notice(row)}"
+            return UNDECIDED, f"{row.estimate:.3g}, {claimed}; primary family: no Holm-adjusted p{_notice(row)}"
+        place = f"{row.estimate:.3g} {_interval(row)}, {claimed}; primary family: "
         decisive = row.p_adjusted < ALPHA
         verdict = _where(row.estimate, row.estimate, threshold, side) if decisive else UNDECIDED
         return verdict, f"{place}Holm-adjusted p {row.p_adjusted:.2g} {'<' if decisive else '>='} {ALPHA} decides"
@@ -283,6 +283,7 @@ def _percent(row: Any) -> str:
 
 
 def _notice(row: Any) -> str:
-    reasons = [row.notice, "one run" if row.runs == 1 else "", "one case" if row.cases == 1 else ""]
+    alone = "one run" if row.runs == 1 and "run" not in row.notice else ""
+    reasons = [row.notice, alone, "one case" if row.cases == 1 else ""]
     told = "; ".join(filter(None, reasons))
     return f": {told}" if told else ""

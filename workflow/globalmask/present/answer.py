@@ -134,7 +134,7 @@ def sentence(reading: Reading) -> str:
     interval = f"{reading.low:+.3f} to {reading.high:+.3f}"
     return (
         f"With {_cases([reading.n])}, {said}: Dice {signed(reading.gain)}"
-        f" ({100 * reading.level:.0f} % interval {minus(interval)}); {reading.certainty};"
+        f" ({100 * reading.level:.0f} % interval {typeset(interval)}); {reading.certainty};"
         f" {count(reading.runs, 'run')}, {count(reading.cases, 'test case')}."
     )
 
@@ -142,7 +142,7 @@ def sentence(reading: Reading) -> str:
 def certainty(gain: Mapping[str, Any], equivalence: Mapping[str, Any] | None, verdict: str) -> str:
     """Why the verdict is what it is: the p value that decided, or why there is none."""
     if verdict == "equivalent" and equivalence is not None:
-        interval = minus(f"{equivalence['low']:+.3f} to {equivalence['high']:+.3f}")
+        interval = typeset(f"{equivalence['low']:+.3f} to {equivalence['high']:+.3f}")
         return f"{100 * equivalence['level']:.0f} % interval {interval} inside ±{MARGIN_DICE}"
     if math.isnan(gain["p_adjusted"]):
         return str(gain["notice"]) or "no test"
@@ -152,7 +152,7 @@ def certainty(gain: Mapping[str, Any], equivalence: Mapping[str, Any] | None, ve
 def certainty_brief(gain: Mapping[str, Any], equivalence: Mapping[str, Any] | None, verdict: str) -> str:
     """The same for a narrow column: `p < 0.001`, `90 %: −0.011 to +0.003`, `no test: 3 runs`."""
     if verdict == "equivalent" and equivalence is not None:
-        return minus(f"{100 * equivalence['level']:.0f} %: {equivalence['low']:+.3f} to {equivalence['high']:+.3f}")
+        return typeset(f"{100 * equivalence['level']:.0f} %: {equivalence['low']:+.3f} to {equivalence['high']:+.3f}")
     if math.isnan(gain["p_adjusted"]):
         return f"no test: {count(gain['runs'], 'run')}"
     return p_text(gain["p_adjusted"]) + ("" if gain["family"] == "primary" else ", exploratory")
@@ -172,17 +172,17 @@ def estimate_text(estimate: float, low: float, high: float, digits: int = 3) -> 
         return DASH
     if math.isnan(low) or math.isnan(high):
         return signed(estimate, digits)
-    return minus(f"{estimate:+.{digits}f} ({low:+.{digits}f}\u00a0to\u00a0{high:+.{digits}f})")
+    return typeset(f"{estimate:+.{digits}f} ({low:+.{digits}f}\u00a0to\u00a0{high:+.{digits}f})")
 
 
 def signed(value: float, digits: int = 3) -> str:
     """`+0.120`, `−0.034` with a true minus sign, or a dash."""
-    return DASH if math.isnan(value) else minus(f"{value:+.{digits}f}")
+    return DASH if math.isnan(value) else typeset(f"{value:+.{digits}f}")
 
 
-def minus(text: str) -> str:
-    """The text with true minus signs before its numbers."""
-    return re.sub(r"(?<![\w)])-(?=[\d.])", "−", text)
+def typeset(text: str) -> str:
+    """The text with true minus signs before its numbers, and `∞` for `inf`."""
+    return re.sub(r"(?<![\w)])-(?=[\d.∞])", "−", re.sub(r"\binf\b", "∞", text))
 
 
 def count(number: float, noun: str) -> str:

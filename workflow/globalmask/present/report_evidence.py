@@ -16,10 +16,10 @@ from globalmask.present.answer import (
     Answer,
     Reading,
     estimate_text,
-    minus,
     p_text,
     scenario_words,
     sentence,
+    typeset,
 )
 from globalmask.present.evidence_files import pick
 from globalmask.present.figures_context import METHOD_LABELS, floor_levels
@@ -87,7 +87,7 @@ def verdict_groups(claims: pd.DataFrame) -> list[tuple[str, list[Judged]]]:
 def slips_in(groups: Sequence[tuple[str, list[Judged]]]) -> list[Slip]:
     """The slips of the paper that the rows name."""
     found = slips_of({note for _, rows in groups for row in rows for note in row.notes})
-    return [Slip(slip.name, minus(slip.sentence)) for slip in found]
+    return [Slip(slip.name, typeset(slip.sentence)) for slip in found]
 
 
 def dice_numbers(answers: Sequence[Answer], analysis: pd.DataFrame) -> Grid:
@@ -126,7 +126,7 @@ def curves(analysis: pd.DataFrame) -> Grid:
     for quantity, (words, digits) in CURVE_QUANTITIES.items():
         for row in pick(mine, quantity=quantity).iloc:
             about = [_named(row), row["variant"], words, _contrast(row), _size(row["n_train"])]
-            rows.append([*about, _estimate(row, digits), _p(row), _runs(row), row["notice"]])
+            rows.append([*about, _estimate(row, digits), _p(row), _runs(row), typeset(row["notice"])])
     header = ["Arm", "Variant", "What", "Of", "n", "Estimate (interval)", "p", "Runs × cases", "Notice"]
     return Grid(header, rows, note="p values are adjusted by Benjamini and Hochberg and exploratory.")
 
@@ -236,17 +236,17 @@ def _judged(row: pd.Series) -> Judged:
         published=_published(row),
         level_agrees=row["level_agrees"] or DASH,
         kind=row["kind_of_evidence"],
-        rule=minus(row["rule"]),
+        rule=typeset(row["rule"]),
         source=row["source"],
     )
 
 
 def _published(row: pd.Series) -> str:
     """As printed, and over the arm's structures where that is another number."""
-    text, same = minus(row["published_value"]) or DASH, row["published_same_structures"]
+    text, same = typeset(row["published_value"]) or DASH, row["published_same_structures"]
     if math.isnan(same) or f"{same:.{_digits(row['unit'])}f}".rstrip("0").rstrip(".") == row["published_value"]:
         return text
-    return minus(f"{text}; these structures: {same:.{_digits(row['unit'])}f}")
+    return typeset(f"{text}; these structures: {same:.{_digits(row['unit'])}f}")
 
 
 def _digits(unit: str) -> int:
@@ -286,7 +286,7 @@ def _shown(rows: pd.DataFrame, quantity: str, digits: int) -> str:
 def _estimate(row: pd.Series, digits: int = 3) -> str:
     text = estimate_text(row["estimate"], row["low"], row["high"], digits)
     if row["quantity"] in UNSIGNED:
-        text = text.replace("+", "").replace("inf", "∞")
+        text = text.replace("+", "")
     if row["level"] != 0.95 and "(" in text:
         text = text.replace(")", f"; {100 * row['level']:.0f} %)")
     return text
