@@ -16,6 +16,7 @@ import SimpleITK as sitk
 from PIL import Image
 
 from fake_evidence import write_evidence
+from globalmask.config import PRESETS
 from globalmask.present.outputs import figure_files, sheet_files
 
 SHAPE, SPACING_MM = 48, 4.0
@@ -123,6 +124,7 @@ def make_plan(
                 "preset": name,
                 "arms": list(arms),
                 "scenarios": list(scenarios),
+                "settings": PRESETS["modern" if name == "modern" else "paper"].model_dump(),
                 "replicates": {arm: {str(n): replicates for n in sizes} for arm in arms},
             }
             for name in variants

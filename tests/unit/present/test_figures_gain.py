@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from fake_evidence import analysis_of, analysis_row, write_floors
+from globalmask.present import style
 from globalmask.present.answer import answers
 from globalmask.present.evidence_files import read_analysis, read_floors
 from globalmask.present.figures_context import context_figure, floor_levels
@@ -76,8 +77,10 @@ def test_the_forest_has_a_row_for_every_size_and_variant(make_run: Callable[...,
 def test_the_legend_of_a_ladder_of_variants_lies_inside_the_figure(make_run: Callable[..., Run]) -> None:
     names = tuple(f"a_long_variant_name_{letter}" for letter in "abcdefgh")
     run_dir, plan = make_run(arms=("brain",), sizes=(1, 4), replicates=2, variants=names, images=False)
-    figure, _ = gain_figure(plan, read_analysis(run_dir), read_scores(run_dir))
-    figure.canvas.draw()
+    with plt.rc_context():
+        style.use_style()
+        figure, _ = gain_figure(plan, read_analysis(run_dir), read_scores(run_dir))
+        figure.canvas.draw()
     legend, axes = (part.get_tightbbox() for part in (figure.legends[0], figure.axes[0].xaxis))
     words = [text.get_text() for text in figure.legends[0].get_texts()]
     plt.close(figure)

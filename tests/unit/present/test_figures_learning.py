@@ -32,7 +32,22 @@ def test_a_panel_for_the_smallest_size_four_cases_and_the_largest(make_run: Call
     thick = max(figure.axes[0].lines, key=lambda line: (line.get_color() == style.scenario_colour("ct"), line.zorder))
     curves = histories(run_dir, plan, ("brain", "modern", "ct", 1))
     assert len(curves) == 2
-    assert list(thick.get_ydata()) == pytest.approx(list(mean_curve(curves)))
+    assert list(thick.get_ydata()) == pytest.approx(list(mean_curve([run["val_dice"] for run in curves])))
+
+
+def test_overlap_before_the_threshold_is_drawn_where_the_dice_loss_trains_alone(make_run: Callable[..., Run]) -> None:
+    run_dir, plan = make_run(arms=("brain",), sizes=(1, 4), replicates=2, variants=("modern", "paper"))
+    losses = [history["val_loss"] for history in histories(run_dir, plan, ("brain", "paper", "mask", 4))]
+    figure, caption = learning_figure(run_dir, plan)
+    dotted = [[line for line in axes.lines if line.get_linestyle() == ":"] for axes in figure.axes]
+    plt.close(figure)
+    assert [len(lines) for lines in dotted] == [0, 0, 3, 3]
+    assert list(dotted[3][1].get_ydata()) == pytest.approx(list(1 - sum(losses) / 2))
+    assert "before a threshold" in caption
+    plan["variants"] = plan["variants"][:1]
+    figure, caption = learning_figure(run_dir, plan)
+    plt.close(figure)
+    assert "Dotted" not in caption
 
 
 def test_a_cell_without_histories_leaves_its_panel_empty(make_run: Callable[..., Run]) -> None:
