@@ -110,7 +110,7 @@ class TrainSettings(Section):
     precision: Literal["fp32", "bf16"] = "fp32"
     max_steps: int = Field(30_000, ge=1, description="optimiser steps")
     validate_every: int = Field(250, ge=1, description="optimiser steps between validations")
-    patience_steps: int | None = Field(5_000, ge=1, description="stop after so many steps without a better score")
+    patience_steps: int | None = Field(5_000, ge=1, description="stop after so many without a better Dice or loss")
 
 
 PRESETS: dict[str, TrainSettings] = {

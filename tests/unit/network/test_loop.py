@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -106,14 +107,14 @@ def test_training_loss_of_a_row_is_the_mean_since_the_row_before(monkeypatch):
     assert [row["train_loss"] for row in state.history] == [1.5, 5.5]
 
 
-def scripted(monkeypatch, scores):
-    """Validation answers `scores` in turn; returns the weights as they were at each validation."""
+def scripted(monkeypatch, scores, losses=()):
+    """Validation answers `losses` (or 0) and `scores` in turn; returns the weights as they were at each validation."""
     snapshots = []
-    answers = iter(scores)
+    answers = itertools.zip_longest(losses, scores, fillvalue=0.0)
 
     def answer(self):
         snapshots.append({name: value.clone() for name, value in self.network.state_dict().items()})
-        return 0.0, next(answers)
+        return next(answers)
 
     monkeypatch.setattr(loop._Run, "_validate", answer)
     return snapshots
@@ -134,6 +135,12 @@ def test_patience_counts_steps_since_the_best(monkeypatch):
     scripted(monkeypatch, [0.2, 0.5, 0.4, 0.3, 0.3, 0.3])
     _, state = run(tiny_settings(max_steps=12, validate_every=2, patience_steps=4))
     assert (state.step, state.stop_reason, state.best_step) == (8, "patience_steps", 4)
+
+
+def test_patience_lasts_while_the_loss_falls_though_dice_stays_at_zero(monkeypatch):
+    scripted(monkeypatch, [0.1, 0, 0, 0, 0, 0, 0], losses=[0.9, 0.8, 0.7, 0.6, 0.6, 0.7, 0.5])
+    _, state = run(tiny_settings(max_steps=14, validate_every=2, patience_steps=4))
+    assert (state.step, state.stop_reason, state.best_step) == (12, "patience_steps", 2)
 
 
 def test_without_validation_cases_the_last_weights_stay():

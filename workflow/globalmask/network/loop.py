@@ -138,11 +138,11 @@ def fit(
 ) -> State:
     """Train `network` in place and leave the chosen weights in it, in evaluation mode.
 
-    With validation cases the best mean hard Dice chooses (ties: the earlier) and `patience_steps`
-    may end it early; without, `max_steps` are made and the last weights stay. `kept` are the input
-    channels that are no intensities (masks, coordinates). SIGTERM and SIGINT write a checkpoint at
-    the end of the step, or of the validation case, and raise Interrupted. Raises UserError when memory
-    runs out or the loss is no number.
+    With validation cases the best mean hard Dice chooses (ties: the earlier), and `patience_steps` in
+    which neither it nor the loss gets better may end it early; without, `max_steps` are made and the
+    last weights stay. `kept` are the input channels that are no intensities (masks, coordinates).
+    SIGTERM and SIGINT write a checkpoint at the end of the step, or of the validation case, and raise
+    Interrupted. Raises UserError when memory runs out or the loss is no number.
     """
     try:
         with interrupt.delayed() as ask, progress.show(title, settings.max_steps) as display:
@@ -320,8 +320,9 @@ class _Run:
         display.tell(progress.line_of(state.history[-1], settings.max_steps))
 
     def _waited(self) -> int:
-        """Optimiser steps since the best validation."""
-        return self.state.step - self.state.best_step
+        """Optimiser steps since the best validation, by Dice or by loss: Dice can stay at 0 while the loss falls."""
+        lowest = min(self.state.history, key=lambda row: row["val_loss"])
+        return int(self.state.step - max(self.state.best_step, lowest["step"]))
 
     def _validate(self) -> tuple[float, float]:
         """Mean loss over cases, and mean hard Dice over cases and structures that a case has."""
