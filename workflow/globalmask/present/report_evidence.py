@@ -182,7 +182,11 @@ def collapses(analysis: pd.DataFrame) -> Grid:
         for row in pick(analysis, quantity="collapse_share", structure="", space="crop").iloc
     ]
     header = ["Arm", "Variant", "n", "Input", "Share of runs with a collapse", "Runs"]
-    return Grid(header, rows, note="Brackets: 95 % Wilson intervals.")
+    note = (
+        "Brackets: 95 % Wilson intervals. A structure can be found and have a Dice of 0, with chances under one half: "
+        "the curves of Dice while training tell."
+    )
+    return Grid(header, rows, note=note)
 
 
 def limits(plan: Plan, floors: pd.DataFrame) -> Grid:
