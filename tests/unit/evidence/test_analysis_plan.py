@@ -95,6 +95,7 @@ def test_a_run_as_planned_departs_in_nothing(plan):
     [
         ({"replicates": 9}, "9 replicates at n = 1, planned are 10"),
         ({"replicates": 9}, "9 replicates at n = 26, planned are 10"),
+        ({"replicates": 1}, "1 replicate at n = 26, planned are 10"),
         ({"sizes": (1, 2, 4, 26)}, "size 8 is not trained"),
         ({"variant": "paper"}, "the first variant is paper, planned is modern"),
         ({"scenarios": ("ct", "mask")}, "scenario ct_mask is not trained"),

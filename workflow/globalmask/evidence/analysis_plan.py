@@ -160,7 +160,7 @@ def _missing_runs(plan: AnalysisPlan, replicates: Mapping[Any, int], arm: Mappin
         if n not in trained:
             found += [f"size {n} is not trained"] if needed else []
         elif trained[n] < runs:
-            found.append(f"{trained[n]} replicates at n = {n}, planned are {runs}")
+            found.append(f"{trained[n]} replicate{'s' * (trained[n] != 1)} at n = {n}, planned are {runs}")
     return found
 
 

@@ -86,8 +86,7 @@ def verdict_groups(claims: pd.DataFrame) -> list[tuple[str, list[Judged]]]:
 
 def slips_in(groups: Sequence[tuple[str, list[Judged]]]) -> list[Slip]:
     """The slips of the paper that the rows name."""
-    found = slips_of({note for _, rows in groups for row in rows for note in row.notes})
-    return [Slip(slip.name, typeset(slip.sentence)) for slip in found]
+    return slips_of({note for _, rows in groups for row in rows for note in row.notes})
 
 
 def dice_numbers(answers: Sequence[Answer], analysis: pd.DataFrame) -> Grid:
