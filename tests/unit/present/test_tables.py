@@ -168,7 +168,7 @@ def test_slips_of_the_paper_are_footnotes_of_the_tables_they_touch(small_run: Ru
     text = markdown(tables["table5_hours_brain"])
     assert text.splitlines()[-1].startswith("Slip I-12 of the paper: The speed-up is not monotone")
     assert r"\footnotesize Slip I-12 of the paper:" in latex(tables["table5_hours_brain"])
-    assert "(-0.4 \\%" in latex(tables["table1_dice_brain"])
+    assert "($-$0.4 \\%" in latex(tables["table1_dice_brain"])
 
 
 def test_synthetic_data_are_called_so_in_every_table(small_run: Run) -> None:

@@ -20,7 +20,7 @@ from matplotlib.lines import Line2D
 from scipy import stats
 
 from globalmask.present import style
-from globalmask.present.outputs import MASK_QUALITY, Plan, arm_of, editions, synthetic_sentence
+from globalmask.present.outputs import MASK_QUALITY, Plan, arm_of, editions
 from globalmask.present.results import read_json
 from globalmask.provenance import atomic
 
@@ -32,6 +32,12 @@ MEASURES = {
 CELL = ["data", "arm", "variant", "scenario", "n_train", "measure"]
 FEWEST = 5
 """Cases under which no relation is given an interval."""
+CAPTION = (
+    "Quality of a test case's mask against the Dice of its segmentation (mean over structures), for the scenarios "
+    "that see the mask, at the largest training size; one point a test case, replicates averaged. Spearman's rank "
+    f"correlation with its 95 % interval (none under {FEWEST} cases). A head mask has no reference: the overlap of "
+    "the registered head with the template stands for it."
+)
 
 
 def quality_points(run_dir: Path, plan: Plan, scores: pd.DataFrame) -> pd.DataFrame:
@@ -112,7 +118,7 @@ def draw(run_dir: Path, plan: Plan, scores: pd.DataFrame) -> tuple[Figure, str]:
         Line2D([], [], **_look(scenario), markersize=4, label=style.scenario_label(scenario)) for scenario in SCENARIOS
     ]
     figure.legend(handles=handles, loc="lower center", ncol=len(handles))
-    return figure, _caption(plan, [arm for arm, _ in pairs])
+    return figure, CAPTION
 
 
 def _panel(axes: Axes, points: pd.DataFrame) -> None:
@@ -138,12 +144,3 @@ def _spoken(rho: Any, low: Any, high: Any) -> str:
     if rho != rho:
         return "no rank correlation (a constant)"
     return f"rank correlation {rho:.2f}" + (f" ({low:.2f} to {high:.2f})" if low == low else " (no interval)")
-
-
-def _caption(plan: Plan, arms: list[str]) -> str:
-    return (
-        "Quality of a test case's mask against the Dice of its segmentation (mean over structures), for the scenarios "
-        "that see the mask, at the largest training size; one point a test case, replicates averaged. Spearman's rank "
-        f"correlation with its 95 % interval (none under {FEWEST} cases). A head mask has no reference: the overlap of "
-        f"the registered head with the template stands for it. {synthetic_sentence(plan, arms)}"
-    ).strip()
