@@ -17,6 +17,7 @@ from globalmask.masks.learned import (
     inside_probability,
     mask_of,
     predict_masks,
+    refuse_silent_networks,
     train_mask_network,
 )
 from globalmask.network.model_file import load_model, save_model
@@ -211,8 +212,9 @@ def test_each_case_gets_the_network_of_its_part(arm, tmp_path):
         network.head.weight.zero_()
         network.head.bias.copy_(torch.tensor([5.0, -5.0]))
     save_model(tmp_path / "k0.safetensors", network, {name: header[name] for name in ("clip_hu", "size_voxels")})
-    predict_masks(
-        networks={"all": folder / "networks/all/model.safetensors", "k0": tmp_path / "k0.safetensors"},
+    networks = {"all": folder / "networks/all/model.safetensors", "k0": tmp_path / "k0.safetensors"}
+    highest = predict_masks(
+        networks=networks,
         parts={"a": "k0", "b": "all"},
         coarse_dir=folder / "coarse",
         prepared_dir=folder / "prepared",
@@ -224,6 +226,11 @@ def test_each_case_gets_the_network_of_its_part(arm, tmp_path):
     empty, found = (json.loads((tmp_path / f"{case}.json").read_text(encoding="utf-8")) for case in "ab")
     assert (empty["part"], empty["status"], empty["offset_zyx"]) == ("k0", "empty", [6, 6, 6])
     assert (found["part"], found["status"]) == ("all", "ok")
+    assert highest["k0"] < 1e-4 and highest["all"] > 0.5
+    refuse_silent_networks({"all": highest["all"]}, networks)
+    with pytest.raises(UserError, match="finds nothing in any of its cases") as raised:
+        refuse_silent_networks(highest, networks)
+    assert "k0.safetensors" in str(raised.value) and "max_steps" in str(raised.value)
 
 
 def test_training_without_cases_or_with_an_empty_label_is_refused(arm, tmp_path):

@@ -109,8 +109,9 @@ def mask_learned(masks: File, settings: Settings, device: Device = "auto", threa
         for cases in given["applied_to"].values()
         for case in cases
     }
-    stage.predict_masks(
-        networks={part: masks / "networks" / part / "model.safetensors" for part in given["applied_to"]},
+    networks = {part: masks / "networks" / part / "model.safetensors" for part in given["applied_to"]}
+    highest = stage.predict_masks(
+        networks=networks,
         parts={case: part for part, cases in given["applied_to"].items() for case in cases},
         coarse_dir=arm_dir / "coarse",
         prepared_dir=arm_dir / "prepared",
@@ -121,6 +122,7 @@ def mask_learned(masks: File, settings: Settings, device: Device = "auto", threa
         device=device,
         threads=threads,
     )
+    stage.refuse_silent_networks(highest, networks)
 
 
 @app.command()

@@ -92,8 +92,10 @@ def predict_masks(
     registered: bool = False,
     transforms: Mapping[str, Path] | None = None,
     stored_as: str = "main",
-) -> None:
+) -> dict[str, float]:
     """Write `masks_dir/{case}.nii.gz` and `.json` for every case of `parts`; no label is read.
+
+    Returns the highest probability that each network gave in its cases.
 
     `parts` says which of `networks` (part -> model file) makes the mask of a case, `size_voxels` is the box
     that the arm's networks see. `registered` and `transforms` (prepared grid -> raw scan) as in `predict`.
@@ -104,11 +106,13 @@ def predict_masks(
     place = take(device, max(prediction_bytes(network, head["size_voxels"] ** 3) for network, head in loaded.values()))
     for network, _ in loaded.values():
         network.to(place.device)
+    highest = dict.fromkeys(loaded, 0.0)
     for case, part in parts.items():
         network, header = loaded[part]
         coarse = read_image(Path(coarse_dir) / case / "ct.nii.gz", case=case)
         prepared = read_image(Path(prepared_dir) / case / "ct.nii.gz", case=case)
         inside = inside_probability(network, array_of(coarse), clip_hu=header["clip_hu"])
+        highest[part] = max(highest[part], float(inside.max()))
         transform = read_transform(transforms[case]) if transforms else None
         write_mask(
             mask_of(image_like(inside, coarse), prepared, transform=transform),
@@ -121,6 +125,24 @@ def predict_masks(
             fixed_box=registered,
             part=part,
         )
+    return highest
+
+
+def refuse_silent_networks(highest: Mapping[str, float], networks: Mapping[str, Path]) -> None:
+    """Raise UserError where a network never reaches the probability at which a mask is cut: `highest` by part.
+
+    Sigmoid blocks at a small learning rate can stay below it for thousands of steps (docs/evidence.md).
+    """
+    for part, found in highest.items():
+        if found < INSIDE:
+            raise UserError(
+                "A mask network finds nothing in any of its cases, so all their masks would be empty.",
+                file=networks[part],
+                found=f"a probability of {found:.2f} at most",
+                expected=f"{INSIDE} or more inside the organ",
+                todo="Train it longer (`mask_network.train.max_steps`), with a higher `learning_rate`, or with "
+                "`mask_network.preset: modern`.",
+            )
 
 
 def inside_probability(network: UNet, ct_hu: np.ndarray, *, clip_hu: tuple[float, float]) -> np.ndarray:
