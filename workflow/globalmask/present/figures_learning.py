@@ -18,6 +18,7 @@ from globalmask.present.outputs import FEW, Plan, contrasted_variants, replicate
 from globalmask.present.results import read_history
 
 SHOWN = (UNAIDED, "mask", MASKED)
+FEW_ROWS = 4
 CAPTION = (
     "Mean Dice on the validation cases against optimiser steps, at the smallest training size, at four cases and at "
     "the largest. Thick: mean over runs, as far as all of them trained; thin: single runs. Lines that part early and "
@@ -37,7 +38,7 @@ def learning_figure(run_dir: Path, plan: Plan) -> tuple[Figure, str]:
     sizes = [shown_sizes(plan, arm, variant) for arm, variant in pairs]
     soft = {name for _, name in pairs if variant_of(plan, name)["settings"]["loss"] == "dice"}
     columns = max(map(len, sizes))
-    size = (style.WIDTH_INCHES, 1.75 * len(pairs) + 0.4)
+    size = (style.WIDTH_INCHES, (1.75 if len(pairs) <= FEW_ROWS else 1.35) * len(pairs) + 0.4)
     layout = ConstrainedLayoutEngine(rect=(0, 0.3 / size[1], 1, 1 - 0.4 / size[1]))
     figure, grid = plt.subplots(len(pairs), columns, figsize=size, squeeze=False, layout=layout, sharey=True)
     for row, ((arm, variant), trained) in enumerate(zip(pairs, sizes, strict=True)):
@@ -46,7 +47,8 @@ def learning_figure(run_dir: Path, plan: Plan) -> tuple[Figure, str]:
             for scenario in scenarios:
                 _draw(axes, histories(run_dir, plan, (arm, variant, scenario, n)), scenario, variant in soft)
             axes.set_title(f"{arm}, {variant}, n = {n}", loc="left", fontsize=8)
-            axes.set_xlabel("Optimiser steps")
+            if row == len(pairs) - 1:
+                axes.set_xlabel("Optimiser steps")
             axes.set_xlim(left=0)
             axes.grid(axis="y", color="#E3E7EB", linewidth=0.6)
         for axes in grid[row, len(trained) :]:
