@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -86,9 +85,9 @@ def _draw(axes: Axes, runs: list[pd.DataFrame], scenario: str, soft: bool) -> No
     colour = style.scenario_colour(scenario)
     for run in runs:
         axes.plot(run.index, run["val_dice"], color=colour, linewidth=0.5, alpha=0.35)
-    if runs:
-        mean = mean_curve([run["val_dice"] for run in runs])
-        axes.plot(np.asarray(mean.index), mean.to_numpy(), color=colour, zorder=4)
-    if runs and soft:
-        mean = 1 - mean_curve([run["val_loss"] for run in runs])
-        axes.plot(np.asarray(mean.index), mean.to_numpy(), color=colour, linewidth=1, linestyle=":", zorder=3)
+    if not runs:
+        return
+    dice, loss = (mean_curve([run[name] for run in runs]) for name in ("val_dice", "val_loss"))
+    axes.plot(dice.index, dice, color=colour, zorder=4)
+    if soft:
+        axes.plot(loss.index, 1 - loss, color=colour, linewidth=1, linestyle=":", zorder=3)
